@@ -1,0 +1,1 @@
+"""Generalized Outlier Exposure and its peers: training, evaluation and the runs they leave behind."""

@@ -1,0 +1,161 @@
+"""Checkpoints: safetensors for weights and training state, a small JSON index that names and vouches for them.
+
+`<name>.json` points to `epoch-NNN.safetensors` (network) and `epoch-NNN.state.safetensors` (optimiser and method). Data
+files are written once and never replaced; only the index is, atomically, so a checkpoint is whole or the older one
+still stands, and `best` and `last` may share their files. Nothing is unpickled, so nothing is executed on load.
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+from torch.optim import SGD
+
+from goe.core.errors import CheckpointError, RunError
+from goe.core.records import CheckpointIndex, Values
+from goe.core.rundir import RunDir, read_json, write_atomic, write_json
+
+METHOD_PREFIX = "method."
+MOMENTUM_PREFIX = "momentum."
+
+
+def save(
+    run: RunDir,
+    names: tuple[str, ...],
+    *,
+    net: nn.Module,
+    method: nn.Module,
+    optimiser: SGD,
+    epoch: int,
+    step: int,
+    values: Values,
+    best_accuracy: float,
+) -> None:
+    """Write the state after `epoch` and point each of `names` (such as `last`, `best`) to it."""
+    weights = _plain(net.state_dict())
+    state = {METHOD_PREFIX + key: value for key, value in _plain(method.state_dict()).items()}
+    for key, parameter in _parameters(net, method).items():
+        buffer = optimiser.state.get(parameter, {}).get("momentum_buffer")
+        if buffer is not None:
+            state[MOMENTUM_PREFIX + key] = buffer.detach().cpu().contiguous()
+    stem = f"epoch-{epoch:03d}"
+    index = CheckpointIndex(
+        epoch=epoch,
+        step=step,
+        weights=f"{stem}.safetensors",
+        weights_sha256=_write(run.checkpoints / f"{stem}.safetensors", weights),
+        state=f"{stem}.state.safetensors",
+        state_sha256=_write(run.checkpoints / f"{stem}.state.safetensors", state),
+        values=values,
+        best_accuracy=best_accuracy,
+        saved=time.time(),
+    )
+    for name in names:
+        write_json(run.checkpoints / f"{name}.json", index)
+    _sweep(run.checkpoints)
+
+
+def read_index(run: RunDir, name: str) -> CheckpointIndex | None:
+    """The index of checkpoint `name`, or None if there is none. Raises CheckpointError if it is damaged."""
+    try:
+        return read_json(run.checkpoints / f"{name}.json", CheckpointIndex)
+    except RunError as error:
+        raise CheckpointError(f"{str(error).partition(';')[0]}; {_remedy(run, name)}") from None
+
+
+def load_weights(run: RunDir, name: str, net: nn.Module) -> CheckpointIndex:
+    """Load the network of checkpoint `name`. Raises CheckpointError if it is missing, cut or altered."""
+    index = read_index(run, name)
+    if index is None:
+        raise CheckpointError(
+            f"{run.checkpoints / name}.json: there is no such checkpoint; `goe checkpoints {run.run_id}` lists them"
+        )
+    tensors = _read(run, name, index.weights, index.weights_sha256)
+    _load(net, tensors, run.checkpoints / index.weights)
+    return index
+
+
+def resume(run: RunDir, *, net: nn.Module, method: nn.Module, optimiser: SGD) -> CheckpointIndex | None:
+    """Restore everything `save` wrote from checkpoint `last`; None if the run has none yet."""
+    index = read_index(run, "last")
+    if index is None:
+        return None
+    load_weights(run, "last", net)
+    state = _read(run, "last", index.state, index.state_sha256)
+    own = {key.removeprefix(METHOD_PREFIX): value for key, value in state.items() if key.startswith(METHOD_PREFIX)}
+    _load(method, own, run.checkpoints / index.state)
+    for key, parameter in _parameters(net, method).items():
+        buffer = state.get(MOMENTUM_PREFIX + key)
+        if buffer is not None:
+            # In the parameter's own memory layout, or channels-last training would not continue bit for bit.
+            optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+    return index
+
+
+def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {key: value.detach().cpu().contiguous() for key, value in state.items()}
+
+
+def _parameters(net: nn.Module, method: nn.Module) -> dict[str, nn.Parameter]:
+    own = {METHOD_PREFIX + key: parameter for key, parameter in method.named_parameters()}
+    return {**dict(net.named_parameters()), **own}
+
+
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    data = safetensors.torch.save(dict(tensors))
+    write_atomic(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _read(run: RunDir, name: str, file: str, digest: str) -> dict[str, Tensor]:
+    path = run.checkpoints / file
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{path}: can't be read: {error.strerror}; {_remedy(run, name)}") from None
+    if hashlib.sha256(data).hexdigest() != digest:
+        raise CheckpointError(
+            f"{path}: cut or altered: its SHA-256 is not the one in {name}.json; {_remedy(run, name)}"
+        )
+    try:
+        return dict(safetensors.torch.load(data))
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file: {error}; {_remedy(run, name)}") from None
+
+
+def _load(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
+    try:
+        module.load_state_dict(dict(tensors))
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path}: does not fit this model: {reason}") from None
+
+
+def _remedy(run: RunDir, name: str) -> str:
+    other = "best" if name == "last" else "last"
+    if (run.checkpoints / f"{other}.json").exists():
+        return (
+            f"restore the file, or go on from `{other}`: "
+            f"cp {run.checkpoints / other}.json {run.checkpoints / name}.json"
+        )
+    return f"restore the file, or remove {run.checkpoints} to train from the start"
+
+
+def _sweep(folder: Path) -> None:
+    """Remove data files no index names. An index that can't be read stops the sweep: it may name any of them."""
+    used: set[str] = set()
+    for path in folder.glob("*.json"):
+        try:
+            index = read_json(path, CheckpointIndex)
+        except RunError:
+            return
+        if index is not None:
+            used |= {index.weights, index.state}
+    for path in folder.glob("*.safetensors"):
+        if path.name not in used:
+            path.unlink(missing_ok=True)

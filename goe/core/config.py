@@ -1,0 +1,342 @@
+"""The configuration of one run: every choice that changes its result, with nothing left implicit.
+
+A `RunConfig` is frozen and strict. Plain dictionaries (from TOML or the command line) become one through
+`complete`, which fills in what depends on other choices and gathers all problems instead of stopping at the first.
+"""
+
+import hashlib
+import itertools
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+import msgspec
+from msgspec import Meta, Struct
+
+from goe.core.errors import did_you_mean
+
+LARGEST = 2**63 - 1  # TOML promises no larger integers
+Positive: TypeAlias = Annotated[int, Meta(ge=1, le=LARGEST)]
+Natural: TypeAlias = Annotated[int, Meta(ge=0, le=LARGEST)]
+Rate: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
+NonNegative: TypeAlias = Annotated[float, Meta(ge=0.0)]
+StrictlyPositive: TypeAlias = Annotated[float, Meta(gt=0.0)]
+
+DatasetName: TypeAlias = Literal["digits", "cifar10", "cifar100"]
+OutlierName: TypeAlias = Literal["china", "random-300k"]
+ScoreName: TypeAlias = Literal["msp", "max-logit", "energy", "entropy", "margin"]
+CheckpointName: TypeAlias = Literal["best", "last"]
+
+
+class Filter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """Which outliers of a batch look like ID data and are left out (G-OE's filtering)."""
+
+    strategy: Literal["topk", "static", "adaptive", "none"] = "topk"
+    """`topk`: the k most ID-like of the batch. `static`: at least as ID-like as the k-th least ID-like ID sample.
+    `adaptive`: at least as ID-like as the mean ID sample. `none`: keep all."""
+    estimation: Literal["msp", "margin", "entropy"] = "msp"
+    """Which confidence says how ID-like an outlier is."""
+    k: Natural = 20
+    """`topk`: outliers dropped per batch; `static`: rank in the ID batch. 0 keeps all."""
+
+
+class Baseline(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab", tag_field="name", tag="baseline"
+):
+    """Cross-entropy on ID data alone."""
+
+
+class OE(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab", tag_field="name", tag="oe"):
+    """Outlier Exposure (Hendrycks et al., ICLR 2019)."""
+
+    weight: NonNegative = 0.5
+    """Weight of the cross-entropy from uniform on outliers."""
+
+
+class GOE(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab", tag_field="name", tag="goe"):
+    """Generalized Outlier Exposure (Koo et al., Neurocomputing 2024)."""
+
+    mix_weight: NonNegative = 0.5
+    """Weight of the RandomMixup term."""
+    oe_weight: NonNegative = 0.5
+    """Weight of the outlier-exposure term."""
+    alpha: NonNegative = 1.0
+    """First parameter of the mixing ratio's Beta distribution; 0 turns mixing into a permuted copy."""
+    beta: StrictlyPositive = 1.0
+    """Second parameter of the mixing ratio's Beta distribution."""
+    normalise: Literal["batch", "kept"] = "batch"
+    """What masked means divide by: the whole batch (as the authors do) or only the items kept."""
+    filter: Filter = Filter()
+
+
+Method: TypeAlias = Baseline | OE | GOE
+
+
+class Outliers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """Where training outliers come from."""
+
+    source: OutlierName = "random-300k"
+    contamination: Rate = 0.0
+    """Share of the stream that is really ID data, with the truth kept so that the filter can be checked."""
+    size: Positive = 4096
+    """Number of outlier images to generate; only for generated sources (`china`)."""
+
+
+class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """One training run. Defaults are the paper's recipe (science: Koo et al. 2024, main.py of the authors)."""
+
+    experiment: str
+    seed: Natural
+    dataset: DatasetName
+    method: Method
+    model: str
+    dropout: Annotated[float, Meta(ge=0.0, lt=1.0)]
+    outliers: Outliers
+    epochs: Positive = 200
+    batch_size: Positive = 128
+    outlier_batch_size: Positive = 256
+    lr: StrictlyPositive = 0.1
+    momentum: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.9
+    nesterov: bool = True
+    weight_decay: NonNegative = 5e-4
+    schedule: Literal["multistep", "cosine"] = "multistep"
+    milestones: tuple[Natural, ...]
+    """Epochs after which the learning rate is multiplied by `lr_decay` (multistep only)."""
+    lr_decay: StrictlyPositive = 0.1
+    augment: bool = True
+    """RandomCrop(32, padding 4) and horizontal flip with probability `flip`."""
+    flip: Rate = 0.5
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    keep_every: Natural = 0
+    """Also keep the checkpoint of every n-th epoch; 0 keeps only `last` and `best`."""
+    evaluate: CheckpointName = "best"
+    """The checkpoint evaluated after training."""
+    scores: Annotated[tuple[ScoreName, ...], Meta(min_length=1)] = ("msp",)
+
+    @property
+    def group(self) -> str:
+        """8 hex digits of everything but name and seed: runs that differ only by seed share it."""
+        plain = msgspec.to_builtins(self)
+        del plain["experiment"], plain["seed"]
+        return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()[:8]
+
+    @property
+    def run_id(self) -> str:
+        """`<experiment>-s<seed>-<group>`: the same configuration always has the same id."""
+        return f"{self.experiment}-s{self.seed}-{self.group}"
+
+    @property
+    def method_name(self) -> str:
+        """The method's name as written in a queue file."""
+        return method_name(self.method)
+
+
+DEFAULT_METHOD = "goe"
+METHODS: dict[str, type[Method]] = {str(kind.__struct_config__.tag): kind for kind in get_args(Method)}
+
+# What a data set changes of the paper's recipe. Digits: small enough for two CPU cores in half a minute (no flips: a
+# mirrored digit is another shape).
+RECIPES: dict[str, dict[str, Any]] = {
+    "digits": {
+        "model": "wrn-10-1",
+        "dropout": 0.0,
+        "epochs": 10,
+        "batch-size": 64,
+        "outlier-batch-size": 128,
+        "flip": 0.0,
+        "outliers": {"source": "china", "contamination": 0.1},
+    },
+    "cifar10": {"model": "wrn-40-2"},
+    "cifar100": {"model": "wrn-40-2"},
+}
+
+# The spellings of the authors' command line, beside ours.
+MODEL_ALIASES = {"wrn": "wrn-40-2", "res34": "resnet-34", "res18": "resnet-18"}
+MODEL_FORMS = {
+    re.compile(r"wrn-([1-9][0-9]{0,2})-([1-9][0-9]{0,2})"): "wrn-<depth>-<width> with depth = 6n + 4",
+    re.compile(r"resnet-(18|34)"): "resnet-18, resnet-34",
+}
+EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
+
+Path: TypeAlias = tuple[str, ...]
+Report: TypeAlias = Callable[[Path, str], None]
+"""Called with the key's path and the finding; the caller knows file and line."""
+
+
+def method_name(method: Method) -> str:
+    """The tag of a method's configuration."""
+    return str(type(method).__struct_config__.tag)
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` laid on `base`, tables merged key by key; a table with another `name` replaces instead of merging."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        both = isinstance(old, dict) and isinstance(value, dict)
+        same = both and value.get("name", old.get("name")) == old.get("name")  # type: ignore[union-attr]
+        merged[key] = merge(old, value) if same else value  # type: ignore[arg-type]
+    return merged
+
+
+def complete(raw: Mapping[str, Any], report: Report) -> RunConfig | None:
+    """Fill in what a user left out and check everything.
+
+    `raw` has TOML's keys (kebab case) and types, with `experiment` and `seed`. Each problem is passed to `report`;
+    None is returned if there was any.
+    """
+    failed: set[str] = set()
+
+    def note(path: Path, finding: str) -> None:
+        failed.add(path[0])
+        report(path, finding)
+
+    raw = spell_out(raw)
+    dataset = raw.get("dataset", "digits")
+    recipe = RECIPES.get(dataset, {}) if isinstance(dataset, str) else {}
+    base = {"dataset": "digits", "model": "wrn-40-2", "outliers": {}, "method": {"name": DEFAULT_METHOD}}
+    table = merge({**base, **recipe}, raw)
+    _check_model(table, note)
+    table.setdefault("dropout", 0.3 if str(table["model"]).startswith("wrn-") else 0.0)
+    table.setdefault("milestones", _milestones(table.get("epochs", 200)))
+    values = check_struct(RunConfig, table, (), note)
+    values = {name: value for name, value in values.items() if name.replace("_", "-") not in failed}
+    # What still stands is checked together too, with failed values left at their defaults and not judged.
+    stand_in = {"experiment": "x", "seed": 0, "dataset": "digits", "method": GOE(), "model": "", "dropout": 0.0}
+    config = RunConfig(**{**stand_in, "outliers": Outliers(), "milestones": (), **values})
+    for involved, path, finding in _check_together(config):
+        if not failed.intersection(involved):
+            report(path, finding)
+            failed.add(path[0])
+    return config if not failed else None
+
+
+def _milestones(epochs: Any) -> list[int]:
+    """After 3/5 and 4/5 of the epochs, as in the paper; fewer when these are too few to tell the two apart."""
+    known = isinstance(epochs, int) and 0 < epochs <= LARGEST  # what is wrong with them is reported with the others
+    return sorted({epochs * 3 // 5, epochs * 4 // 5} - {0}) if known else []
+
+
+def spell_out(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Short forms written out: `method = "oe"` as a table, the authors' model names, `outliers = "china"`."""
+    table = dict(raw)
+    if isinstance(table.get("method"), str):
+        table["method"] = {"name": table["method"]}
+    if isinstance(table.get("outliers"), str):
+        table["outliers"] = {"source": table["outliers"]}
+    if isinstance(table.get("model"), str):
+        table["model"] = MODEL_ALIASES.get(table["model"], table["model"])
+    return table
+
+
+def check_struct(kind: type[Struct], table: Any, path: Path, report: Report) -> dict[str, Any]:
+    """Field values for `kind` from `table`, each checked on its own so that every problem is reported."""
+    if not isinstance(table, Mapping):
+        report(path, f"expected a table, got {_toml_type(table)}")
+        return {}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    tag_field = kind.__struct_config__.tag_field
+    for key in table:
+        if key not in fields and key != tag_field:
+            report((*path, key), unknown_key(key, fields))
+    values: dict[str, Any] = {}
+    for key, field in fields.items():
+        if key in table:
+            values[field.name] = _check_field(field.type, table[key], (*path, key), report)
+        elif field.required:
+            report((*path, key), f'"{key}" is missing')
+    return values
+
+
+def unknown_key(key: str, known: Iterable[str]) -> str:
+    """The finding for a key nobody reads: the nearest known key, or all of them when none is near."""
+    return f'unknown key "{key}"' + (did_you_mean(key, known) or f"; known: {', '.join(sorted(known))}")
+
+
+def _check_field(kind: Any, value: Any, path: Path, report: Report) -> Any:
+    if kind == Method:
+        return _check_method(value, path, report)
+    if isinstance(kind, type) and issubclass(kind, Struct):
+        return kind(**check_struct(kind, value, path, report))
+    if isinstance(value, float) and not math.isfinite(value):
+        report(path, f"{value} is not a finite number")
+        return None
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        report(path, _describe(error, kind, value))
+        return None
+
+
+def _check_method(value: Any, path: Path, report: Report) -> Any:
+    name = value.get("name") if isinstance(value, Mapping) else None
+    kind = METHODS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        wrong = f'unknown method "{name}"{did_you_mean(name, METHODS)}' if isinstance(name, str) else ""
+        report(path, f"{wrong or 'a method needs a name'}; known: {', '.join(sorted(METHODS))}")
+        return None
+    return kind(**check_struct(kind, value, path, report))
+
+
+def _describe(error: msgspec.ValidationError, kind: Any, value: Any) -> str:
+    choices = _choices(kind)
+    words = [word for word in (value if isinstance(value, list) else [value]) if isinstance(word, str)]
+    wrong = next((word for word in words if word not in choices), None)
+    if wrong is not None and str(error).startswith("Invalid enum value"):
+        return f'"{wrong}" is not accepted{did_you_mean(wrong, choices)}; known: {", ".join(choices)}'
+    text = str(error).split(" - at ")[0].replace("`", "")
+    text = text[0].lower() + text[1:]
+    return text if "got" in text else f"{text}, got {value!r}"
+
+
+def _choices(kind: Any) -> list[str]:
+    """The words a `Literal` accepts, or the items of an array of them."""
+    return [word for arg in get_args(kind) for word in ([arg] if isinstance(arg, str) else _choices(arg))]
+
+
+def _toml_type(value: Any) -> str:
+    names = {bool: "a boolean", int: "an integer", float: "a float", str: "a string", list: "an array", dict: "a table"}
+    return names.get(type(value), type(value).__name__)
+
+
+def _check_model(table: Mapping[str, Any], report: Report) -> None:
+    model = table.get("model")
+    if not isinstance(model, str):
+        return  # the type is reported with the others
+    match = next((found for form in MODEL_FORMS if (found := form.fullmatch(model))), None)
+    if match is None:
+        known = "; ".join(MODEL_FORMS.values())
+        examples = ["wrn-40-2", "wrn-10-1", "resnet-34", *MODEL_ALIASES]
+        report(("model",), f'unknown model "{model}"{did_you_mean(model, examples)}; known: {known}')
+    elif model.startswith("wrn-") and (int(match[1]) < 10 or (int(match[1]) - 4) % 6):
+        report(("model",), f"\"{model}\" can't be built: a WRN's depth is 10, 16, 22, 28, 34, 40, …")
+
+
+def _check_together(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
+    """What no single field can say: the keys involved, the key to blame, and the finding."""
+    if not EXPERIMENT_NAME.fullmatch(config.experiment):
+        yield (
+            {"experiment"},
+            ("name",),
+            f'"{config.experiment}" can\'t name a folder; use up to 200 letters, digits and . _ = + -',
+        )
+    path: Path = ("milestones",)
+    if any(late <= early for early, late in itertools.pairwise(config.milestones)):
+        yield {"milestones"}, path, f"{list(config.milestones)} must rise"
+    elif config.milestones and config.milestones[-1] > config.epochs:
+        last = f"{config.milestones[-1]} lies beyond the last epoch, {config.epochs}"
+        yield {"milestones", "epochs"}, path, last
+    if config.nesterov and config.momentum == 0:
+        yield {"nesterov", "momentum"}, ("nesterov",), "Nesterov needs momentum above 0"
+    path = ("method", "filter", "k")
+    match config.method:
+        case GOE(filter=Filter(strategy="topk", k=k)) if k >= config.outlier_batch_size:
+            found = f"k = {k} would drop the whole outlier batch of {config.outlier_batch_size}; use a smaller k"
+            yield {"method", "outlier-batch-size"}, path, found
+        case GOE(filter=Filter(strategy="static", k=k)) if k > config.batch_size:
+            found = f"k = {k} is a rank in the ID batch of {config.batch_size}; use at most that"
+            yield {"method", "batch-size"}, path, found
+        case _:
+            pass

@@ -1,0 +1,66 @@
+"""What can go wrong, as exceptions and exit codes.
+
+GoeError
+├── UserError            exit 2: the message alone is shown, no traceback
+│   ├── ConfigError      a queue file or option; carries every problem found, not only the first
+│   ├── DataError        a data set that is missing or not what it should be
+│   ├── CheckpointError  a checkpoint that is missing, cut or altered
+│   └── RunError         a run directory that does not exist or can't be read
+└── NonFiniteLossError   exit 4: training diverged; the last good checkpoint stands
+
+Every message reads *where: what was found; what is accepted or what to do next*.
+"""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import ClassVar
+
+EXIT_OK = 0
+EXIT_BUG = 1
+EXIT_USER = 2
+EXIT_STOPPED = 3
+EXIT_NON_FINITE = 4
+
+
+class GoeError(Exception):
+    """Base of every error this project raises on purpose."""
+
+    exit_code: ClassVar[int] = EXIT_BUG
+
+
+class UserError(GoeError):
+    """Something the user can mend; shown without a traceback."""
+
+    exit_code: ClassVar[int] = EXIT_USER
+
+
+class ConfigError(UserError):
+    """One or more problems in a queue file or on the command line, one line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class DataError(UserError):
+    """A data set is missing or has the wrong form."""
+
+
+class CheckpointError(UserError):
+    """A checkpoint is missing, cut or altered."""
+
+
+class RunError(UserError):
+    """A run directory is missing or unreadable."""
+
+
+class NonFiniteLossError(GoeError):
+    """The loss became NaN or infinite."""
+
+    exit_code: ClassVar[int] = EXIT_NON_FINITE
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """` (did you mean "x"?)` for the nearest of `choices`, or an empty string when none is near."""
+    near = difflib.get_close_matches(word, list(choices), n=1, cutoff=0.6)
+    return f' (did you mean "{near[0]}"?)' if near else ""

@@ -1,0 +1,92 @@
+"""Runs as lists and screens show them: one read of a run's small files, which never raises."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from goe.core.config import RunConfig
+from goe.core.errors import RunError
+from goe.core.process import is_alive
+from goe.core.records import Exit, Launch, Status
+from goe.core.rundir import RunDir, find_runs
+from goe.core.state import RunState, derive_state
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """What is known of a run at one moment."""
+
+    run: RunDir
+    state: RunState
+    config: RunConfig | None = None
+    attempt: int = 0
+    launch: Launch | None = None
+    status: Status | None = None
+    exit: Exit | None = None
+    problem: str | None = None
+    """One message, when the run failed or its files can't be read."""
+
+    @property
+    def run_id(self) -> str:
+        """The run's id."""
+        return self.run.run_id
+
+    def value(self, name: str) -> float | None:
+        """The newest value of a metric."""
+        return self.status.values.get(name) if self.status else None
+
+    @property
+    def needs_start(self) -> bool:
+        """Whether a queue should start it: not done, not alive, and surely not alive on another host."""
+        if self.state is RunState.LOST:
+            return self.launch is not None and _alive(self.launch) is False
+        return self.state in {RunState.QUEUED, RunState.STOPPED, RunState.FAILED}
+
+
+def view_run(run: RunDir, now: float | None = None) -> RunView:
+    """Read one run. Damage of any kind becomes state `broken` with its message; other runs are unaffected."""
+    try:
+        return _view(run, time.time() if now is None else now)
+    except (RunError, OSError) as error:
+        return RunView(run, RunState.BROKEN, problem=str(error))
+
+
+def view_runs(runs: Path) -> list[RunView]:
+    """Every run under `runs`."""
+    now = time.time()
+    return [view_run(run, now) for run in find_runs(runs)]
+
+
+def _view(run: RunDir, now: float) -> RunView:
+    config = run.config()
+    attempt = run.attempt()
+    if attempt is None:
+        return RunView(run, RunState.QUEUED, config)
+    launch = attempt.launch()
+    alive = _alive(launch)  # before exit.json: see derive_state
+    exit_ = attempt.exit()
+    status = attempt.status()
+    state = derive_state(launch, alive=alive, status=status, exit_=exit_, stop=attempt.stop_requested, now=now)
+    problem = _problem(state, alive, launch, exit_, status)
+    return RunView(run, state, config, attempt.number, launch, status, exit_, problem)
+
+
+def _alive(launch: Launch) -> bool | None:
+    """Whether the attempt has a living process; None if its host is another one."""
+    asked = [is_alive(process) for process in (launch.supervisor, launch.worker) if process is not None]
+    return True if True in asked else None if None in asked else False
+
+
+def _problem(
+    state: RunState, alive: bool | None, launch: Launch, exit_: Exit | None, status: Status | None
+) -> str | None:
+    if state is RunState.LOST and alive is None:
+        return f"no sign of life from {launch.supervisor.host} for a long time; a queue on that machine resumes it"
+    if state is RunState.LOST:
+        return "its processes are gone and left no exit code (killed, or the machine went down); the queue resumes it"
+    if state is not RunState.FAILED or exit_ is None:
+        return None
+    if status and status.error:
+        return status.error
+    how = f"signal {exit_.signal}" if exit_.signal else f"exit code {exit_.code}"
+    return f"ended by {how}; the end of train.log says more"

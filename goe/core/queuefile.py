@@ -1,0 +1,253 @@
+"""`experiments.toml`: the hand-edited list of experiments, expanded into run configurations.
+
+[queue]                      # optional: how many runs at once
+[defaults]                   # any key of RunConfig, for all experiments
+[[experiment]]               # name, seeds, sweep, and any key of RunConfig
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+import tomli
+from msgspec import Meta, Struct
+
+from goe.core.config import (
+    DEFAULT_METHOD,
+    Natural,
+    Positive,
+    RunConfig,
+    check_struct,
+    complete,
+    merge,
+    spell_out,
+    unknown_key,
+)
+from goe.core.errors import ConfigError
+from goe.core.tomlpos import KeyPath, key_lines, line_of
+
+Table: TypeAlias = Mapping[str, Any]
+
+TOP_KEYS = ("queue", "defaults", "experiment")
+RUN_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(RunConfig)) - {"experiment", "seed"}
+EXPERIMENT_KEYS = RUN_KEYS | {"name", "seeds", "sweep"}
+
+
+class QueueOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """The `[queue]` table."""
+
+    slots: Positive = 1
+    """Runs at once where there is no GPU; the cores are shared out among them."""
+    gpus: tuple[Natural, ...] | None = None
+    """The GPUs to use, one run on each; all of the machine's when left out, none when empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A queue file, read, checked and expanded."""
+
+    path: Path
+    options: QueueOptions
+    runs: tuple[RunConfig, ...]
+    """In the order they are started."""
+
+
+def load_queue(path: Path) -> Queue:
+    """Read and expand `path`. Raises ConfigError with every problem of the file, each with its line."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte-order mark
+    except FileNotFoundError:
+        raise ConfigError(
+            [f"{path}: no such file; pass --queue FILE, or write one (README.md, section «experiments.toml»)"]
+        ) from None
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: can't be read: {error.strerror}"]) from None
+    return parse_queue(text, path)
+
+
+def parse_queue(text: str, path: Path) -> Queue:
+    """`load_queue` for text already read; `path` is only named in messages."""
+    try:
+        table = tomli.loads(text)
+    except tomli.TOMLDecodeError as error:
+        raise ConfigError([f"{path}:{error.lineno}:{error.colno}: not valid TOML: {error.msg}"]) from None
+    return _Reader(path, text, table).read()
+
+
+@dataclass(frozen=True, slots=True)
+class _Variant:
+    """One experiment after its sweep: a name and the swept values laid over its table."""
+
+    name: str
+    table: Table
+    swept: Mapping[tuple[str, ...], KeyPath]
+    """The keys the sweep sets, each with the place of its values."""
+
+
+class _Reader:
+    """Gathers problems while it expands; each finding is tied to the line that causes it."""
+
+    def __init__(self, path: Path, text: str, table: Table) -> None:
+        self.path = path
+        self.table = table
+        self.lines = key_lines(text)
+        self.problems: set[tuple[int, str]] = set()  # every seed of an experiment repeats the same ones
+
+    def read(self) -> Queue:
+        for key in self.table.keys() - set(TOP_KEYS):
+            self._report((key,), unknown_key(key, TOP_KEYS))
+        options = self._options() if self._is_table("queue") else QueueOptions()
+        runs = tuple(self._runs())
+        if self.problems:
+            raise ConfigError([f"{self.path}:{line}: {text}" for line, text in sorted(self.problems)])
+        return Queue(self.path, options, runs)
+
+    def _report(self, path: KeyPath, finding: str) -> None:
+        self.problems.add((line_of(self.lines, path) or 1, finding))
+
+    def _is_table(self, key: str) -> bool:
+        if isinstance(self.table.get(key, {}), dict):
+            return True
+        self._report((key,), f"{key} must be a table: [{key}]")
+        return False
+
+    def _options(self) -> QueueOptions:
+        def report(path: tuple[str, ...], finding: str) -> None:
+            self._report(("queue", *path), finding if path[0] in finding else f"{path[0]}: {finding}")
+
+        return QueueOptions(**check_struct(QueueOptions, self.table.get("queue", {}), (), report))
+
+    def _runs(self) -> Iterator[RunConfig]:
+        defaults = _named(self.table.get("defaults", {}), DEFAULT_METHOD) if self._is_table("defaults") else {}
+        for key in defaults.keys() - RUN_KEYS - {"seeds"}:
+            self._report(("defaults", key), unknown_key(key, RUN_KEYS | {"seeds"}))
+        experiments = self.table.get("experiment", [])
+        if not isinstance(experiments, list) or not all(isinstance(entry, dict) for entry in experiments):
+            self._report(("experiment",), "write each experiment as [[experiment]], with two brackets")
+            return
+        if not experiments:
+            self.problems.add((1, "no experiment; add at least one [[experiment]] with a name"))
+        names: dict[str, int] = {}
+        for index, entry in enumerate(experiments):
+            yield from self._experiment(index, entry, defaults, names)
+
+    def _experiment(self, index: int, entry: Table, defaults: Table, names: dict[str, int]) -> Iterator[RunConfig]:
+        where: KeyPath = ("experiment", index)
+        for key in entry.keys() - EXPERIMENT_KEYS:
+            self._report((*where, key), unknown_key(key, EXPERIMENT_KEYS))
+        name = entry.get("name")
+        if not isinstance(name, str):
+            self._report((*where, "name"), 'an experiment needs a name, for example name = "goe"')
+            name = f"unnamed-{index}"  # to check the rest of it
+        seeds = self._seeds(where, entry, defaults)
+        usual = defaults.get("method", {"name": DEFAULT_METHOD})
+        method = usual.get("name") if isinstance(usual, dict) else DEFAULT_METHOD
+        for variant in self._variants(where, name, _named(entry, method)):
+            first = names.setdefault(variant.name, index)
+            if first != index:
+                line = line_of(self.lines, ("experiment", first, "name"))
+                self._report((*where, "name"), f'the name "{variant.name}" is taken by the experiment at line {line}')
+            table = _drop(merge(_drop(defaults, {"seeds"}), variant.table), {"name", "seeds", "sweep"})
+            known = {key: value for key, value in table.items() if key in RUN_KEYS}
+            for seed in seeds:
+                raw = {**known, "experiment": variant.name, "seed": seed}
+                config = complete(raw, lambda path, finding, v=variant: self._in(where, v, path, finding))  # type: ignore[misc]
+                if config is not None:
+                    yield config
+
+    def _in(self, where: KeyPath, variant: _Variant, path: tuple[str, ...], finding: str) -> None:
+        """Report a finding at the place its value came from: sweep, experiment or defaults."""
+        text = finding if len(path) < 2 or path[-1] in finding else f"{'.'.join(path)}: {finding}"
+        text = text if not path or path[0] in text else f"{path[0]}: {text}"
+        places: list[KeyPath] = [(*where, *path), ("defaults", *path), (*where, path[0]), ("defaults", path[0]), where]
+        for swept, place in variant.swept.items():
+            if path[: len(swept)] == swept or swept == (*path, "name"):
+                places.insert(0, place)
+        self._report(next((place for place in places if place in self.lines), where), text)
+
+    def _seeds(self, where: KeyPath, entry: Table, defaults: Table) -> Sequence[int]:
+        place = (*where, "seeds") if "seeds" in entry else ("defaults", "seeds")
+        seeds = entry.get("seeds", defaults.get("seeds", [1]))
+        try:
+            checked = msgspec.convert(seeds, Annotated[list[Natural], Meta(min_length=1)])
+        except msgspec.ValidationError:
+            self._report(place, f"seeds must be a list of integers from 0, for example [1, 2, 3], not {seeds!r}")
+            return [1]  # to check the rest of the experiment
+        if len(set(checked)) < len(checked):
+            self._report(place, f"seeds repeat: {checked}; each trial needs a seed of its own")
+        return list(dict.fromkeys(checked))
+
+    def _variants(self, where: KeyPath, name: str, entry: Table) -> Iterator[_Variant]:
+        """The experiment itself, or one variant for each point of its sweep's grid."""
+        axes = self._axes(where, entry)
+        swept = {path: place for path, (place, _) in axes.items()}
+        names: set[str] = set()
+        for point in itertools.product(*(values for _, values in axes.values())):
+            values = list(zip(axes, point, strict=True))
+            table = dict(entry)
+            for path, value in sorted(values, key=lambda pair: len(pair[0])):  # a method before what is set within it
+                table = merge(table, spell_out(_nest(path, value)))
+            label = "".join(f"-{path[-1]}{_slug(value)}" for path, value in values)
+            if f"{name}{label}" in names:
+                found = f'two points of the sweep are called "{name}{label}"; list each value once'
+                self._report((*where, "sweep"), f"{found}, and write variants of one method as experiments")
+            names.add(f"{name}{label}")
+            yield _Variant(f"{name}{label}", table, swept)
+
+    def _axes(self, where: KeyPath, entry: Table) -> dict[tuple[str, ...], tuple[KeyPath, list[Any]]]:
+        """The keys that the sweep varies, with place and values; what can't be swept is reported and left out."""
+        sweep = entry.get("sweep", {})
+        leaves = list(_leaves(sweep)) if isinstance(sweep, dict) else []
+        if "sweep" in entry and not leaves:
+            self._report((*where, "sweep"), "a sweep is a table of lists, for example sweep = { lr = [0.1, 0.05] }")
+        axes: dict[tuple[str, ...], tuple[KeyPath, list[Any]]] = {}
+        for written, values in leaves:
+            place = (*where, "sweep", *written)
+            path = tuple(part for key in written for part in key.split("."))
+            if path[0] not in RUN_KEYS:
+                self._report(place, unknown_key(path[0], RUN_KEYS))
+            elif not isinstance(values, list) or not values:
+                self._report(place, f"sweep over {'.'.join(path)}: expected a list of values, got {values!r}")
+            elif path in axes:
+                self._report(place, f"sweep over {'.'.join(path)}: it is swept twice")
+            else:
+                axes[path] = place, values
+        return axes
+
+
+def _named(table: Table, name: Any) -> dict[str, Any]:
+    """`spell_out`, with the method called `name` where its table leaves that out."""
+    table = spell_out(table)
+    method = table.get("method")
+    return {**table, "method": {"name": name, **method}} if isinstance(method, dict) else dict(table)
+
+
+def _drop(table: Table, keys: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key not in keys}
+
+
+def _leaves(table: Table, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every value of nested tables with its path as written: a quoted `"method.filter.k"` is one key."""
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def _nest(path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    for key in reversed(path):
+        value = {key: value}
+    return dict(value)
+
+
+def _slug(value: Any) -> str:
+    """A sweep value as part of a folder's name."""
+    if isinstance(value, dict):
+        value = value.get("name", "-".join(str(part) for part in value.values()))
+    return "".join(char if char.isalnum() or char in "._+-" else "_" for char in str(value))

@@ -1,0 +1,158 @@
+"""Evaluation results gathered over seeds into rows: one mean and standard deviation a row."""
+
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from goe.core.config import RunConfig
+from goe.core.errors import RunError
+from goe.core.queuefile import load_queue
+from goe.core.records import EvalResult, Values
+from goe.core.rundir import RunDir, read_json
+
+AVERAGE = "average"
+"""The name of the test set that stands for the unweighted mean over all OOD test sets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """One run with one of its evaluation results."""
+
+    config: RunConfig
+    result: EvalResult
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric on one test set, over the seeds of one experiment. Fractions, not percent."""
+
+    experiment: str
+    config: str
+    """8 hex digits of the configuration; tells apart experiments that changed under one name."""
+    method: str
+    id_dataset: str
+    model: str
+    score: str
+    protocol: str
+    checkpoint: str
+    test_set: str
+    """An OOD test set, `average` over them, or the ID set's name for classification metrics."""
+    metric: str
+    mean: float | None
+    std: float | None
+    """Sample standard deviation (n - 1); None for a single seed."""
+    n: int
+    """Seeds that went into the mean."""
+    expected: int
+    """Seeds there should be."""
+
+
+def read_results(run: RunDir) -> tuple[list[EvalResult], list[str]]:
+    """The run's results and one message for each file that can't be read."""
+    results: list[EvalResult] = []
+    problems: list[str] = []
+    for path in sorted(run.eval.glob("*.json")):
+        try:
+            result = read_json(path, EvalResult)
+        except RunError:
+            problems.append(f"{path}: cut or altered; write it anew with `goe eval {run.run_id}`")
+            continue
+        if result is not None:
+            results.append(result)
+    return results, problems
+
+
+def gather(runs: Iterable[RunDir]) -> tuple[list[Measured], list[str]]:
+    """Every result of `runs`, and what could not be read."""
+    measured: list[Measured] = []
+    problems: list[str] = []
+    for run in runs:
+        try:
+            config = run.config()
+        except RunError as error:
+            problems.append(str(error))
+            continue
+        results, damaged = read_results(run)
+        measured += [Measured(config, result) for result in results]
+        problems += damaged
+    return measured, problems
+
+
+def aggregate(measured: Iterable[Measured], expected: Iterable[RunConfig]) -> list[Row]:
+    """Rows over seeds, in the order of `expected` and then of appearance.
+
+    `expected` are all runs there should be; a seed without a result is missing, not averaged away.
+    """
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for config in expected:
+        seeds.setdefault((config.experiment, config.group), set()).add(config.seed)
+    groups: dict[tuple[str, ...], list[Measured]] = {}
+    for item in measured:
+        key = (item.config.experiment, item.config.group)
+        seeds.setdefault(key, set()).add(item.config.seed)
+        result = item.result
+        groups.setdefault((*key, result.score, result.protocol, result.checkpoint), []).append(item)
+    order = {key: place for place, key in enumerate(seeds)}
+    ranked = sorted(groups.items(), key=lambda group: order[group[0][0], group[0][1]])
+    return [row for key, items in ranked for row in _rows(items, len(seeds[key[0], key[1]]))]
+
+
+def _rows(items: Sequence[Measured], expected: int) -> Iterable[Row]:
+    config, result = items[0].config, items[0].result
+    values = [_flatten(item.result) for item in items]
+    for test_set, metric in dict.fromkeys(key for each in values for key in each):
+        found = [each.get((test_set, metric)) for each in values]
+        kept = [value for value in found if value is not None and math.isfinite(value)]
+        yield Row(
+            experiment=config.experiment,
+            config=config.group,
+            method=config.method_name,
+            id_dataset=result.id_dataset,
+            model=config.model,
+            score=result.score,
+            protocol=result.protocol,
+            checkpoint=result.checkpoint,
+            test_set=test_set,
+            metric=metric,
+            mean=statistics.fmean(kept) if kept else None,
+            std=statistics.stdev(kept) if len(kept) > 1 else None,
+            n=len(kept),
+            expected=expected,
+        )
+
+
+def _flatten(result: EvalResult) -> dict[tuple[str, str], float | None]:
+    flat = {(result.id_dataset, metric): value for metric, value in result.classification.items()}
+    for metric, value in average(result.detection).items():
+        flat[AVERAGE, metric] = value
+    for test_set, metrics in result.detection.items():
+        for metric, value in metrics.items():
+            flat[test_set, metric] = value
+    return flat
+
+
+def average(detection: dict[str, Values]) -> Values:
+    """Unweighted mean of each metric over the test sets; None if it is missing for any of them."""
+    metrics = dict.fromkeys(metric for values in detection.values() for metric in values)
+    return {metric: _mean([values.get(metric) for values in detection.values()]) for metric in metrics}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    whole = [value for value in values if value is not None]
+    return statistics.fmean(whole) if len(whole) == len(values) and whole else None
+
+
+def expected_runs(runs: Iterable[RunDir], queue: Path | None) -> list[RunConfig]:
+    """The runs a table should cover: those of the queue file, if there is one, then those found."""
+    planned = list(load_queue(queue).runs) if queue is not None and queue.exists() else []
+    known = {config.run_id for config in planned}
+    for run in runs:
+        try:
+            config = run.config()
+        except RunError:
+            continue
+        if config.run_id not in known:
+            planned.append(config)
+    return planned

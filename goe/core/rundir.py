@@ -1,0 +1,217 @@
+"""The run directory: the whole protocol between the trainer, its supervisor and everybody who watches.
+
+    config.json            written once; the frozen RunConfig
+    env.json               worker: versions, commit, host, command
+    metrics.jsonl          worker, appended
+    train.log              stdout and stderr of the worker
+    checkpoints/           worker
+    eval/                  evaluation
+    attempts/<n>/          one folder per start, n = 1, 2, …; the newest counts
+        launch.json        supervisor; made together with its folder, so the folder is the claim
+        status.json        worker, replaced
+        exit.json          supervisor, once
+        stop               anyone: a request to end
+
+Each file has one writer. Replaced files are written beside and renamed, so a reader never sees half of one.
+"""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from goe.core.config import RunConfig
+from goe.core.errors import RunError
+from goe.core.records import Exit, Launch, Status
+
+T = TypeVar("T")
+
+
+def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace `path` by `data`: after a crash, kill or full disk it holds the old content or the new, never a part.
+
+    `durable` also waits for the disk, for what must outlive a power cut; a heartbeat need not.
+    """
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+        Path(beside).chmod(0o644)
+        Path(beside).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(beside).unlink()
+        raise
+
+
+def write_json(path: Path, value: object, *, durable: bool = True) -> None:
+    """`write_atomic` of `value` as indented JSON."""
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n", durable=durable)
+
+
+def read_json(path: Path, kind: type[T]) -> T | None:
+    """The record in `path`; None if there is no such file. Raises RunError if it can't be read as `kind`."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise RunError(f"{path}: can't be read: {error.strerror}; check its owner and permissions") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: cut or altered: {error}; restore the file, or remove {path.parent}") from None
+
+
+class Attempt:
+    """One start of a run."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.number = int(path.name)
+        self.launch_file = path / "launch.json"
+        self.status_file = path / "status.json"
+        self.exit_file = path / "exit.json"
+        self.stop_file = path / "stop"
+
+    def launch(self) -> Launch:
+        """Who runs it. Raises RunError when the file is missing or damaged: an attempt is born with it."""
+        launch = read_json(self.launch_file, Launch)
+        if launch is None:
+            raise RunError(f"{self.launch_file}: missing; remove {self.path} if no process of this run is alive")
+        return launch
+
+    def status(self) -> Status | None:
+        """The worker's last heartbeat."""
+        return read_json(self.status_file, Status)
+
+    def exit(self) -> Exit | None:
+        """How it ended; None while it runs, and for ever if its supervisor was killed."""
+        return read_json(self.exit_file, Exit)
+
+    def request_stop(self) -> None:
+        """Ask the worker to end after its current step."""
+        self.stop_file.touch()
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether anyone asked for the end."""
+        return self.stop_file.exists()
+
+
+class RunDir:
+    """Paths and plain reads of one run's directory."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.run_id = path.name
+        self.config_file = path / "config.json"
+        self.env_file = path / "env.json"
+        self.metrics_file = path / "metrics.jsonl"
+        self.log_file = path / "train.log"
+        self.checkpoints = path / "checkpoints"
+        self.eval = path / "eval"
+        self.attempts_dir = path / "attempts"
+
+    @classmethod
+    def create(cls, runs: Path, config: RunConfig) -> "RunDir":
+        """The directory of `config` under `runs`, made if it is missing. Safe when two callers do it at once."""
+        run = cls(runs / config.run_id)
+        run.path.mkdir(parents=True, exist_ok=True)
+        if not run.config_file.exists():
+            write_json(run.config_file, config)
+        for folder in (run.checkpoints, run.eval, run.attempts_dir):  # after the config: see find_runs
+            folder.mkdir(exist_ok=True)
+        return run
+
+    def config(self) -> RunConfig:
+        """The run's configuration. Raises RunError if it is missing, cut or altered."""
+        config = read_json(self.config_file, RunConfig)
+        if config is None:
+            raise RunError(f"{self.path}: not a run: there is no config.json in it; `goe runs` lists the runs")
+        if config.run_id != self.run_id:
+            raise RunError(
+                f"{self.config_file}: altered: it describes {config.run_id}; restore it, or remove {self.path}"
+            )
+        return config
+
+    def attempt(self) -> Attempt | None:
+        """The newest attempt, or None if the run was never started."""
+        number = self.attempt_count()
+        return Attempt(self.attempts_dir / str(number)) if number else None
+
+    def attempt_count(self) -> int:
+        """How often the run was started."""
+        try:
+            names = [entry.name for entry in self.attempts_dir.iterdir()]
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise RunError(f"{self.attempts_dir}: can't be read: {error.strerror}; restore the folder") from None
+        return max((int(name) for name in names if name.isdecimal()), default=0)
+
+    def claim(self, launch: Launch) -> Attempt | None:
+        """Take attempt `launch.attempt` for the caller; None if somebody has it already.
+
+        The folder is made elsewhere with `launch.json` in it and renamed into place. Renaming onto a folder that is
+        not empty fails, so of any number of callers exactly one wins, and no reader ever sees a claim without a name.
+        """
+        self.attempts_dir.mkdir(parents=True, exist_ok=True)
+        place = self.attempts_dir / str(launch.attempt)
+        beside = Path(tempfile.mkdtemp(dir=self.attempts_dir, prefix=".claim-"))
+        try:
+            write_json(beside / "launch.json", launch)
+            beside.chmod(0o755)
+            beside.rename(place)
+        except OSError:
+            shutil.rmtree(beside, ignore_errors=True)
+            if place.exists():
+                return None
+            raise
+        return Attempt(place)
+
+
+def find_runs(runs: Path) -> list[RunDir]:
+    """Every run directory under `runs`, by name; an empty list if there is no such folder.
+
+    A folder with neither config nor attempts is somebody else's, or a run being made at this moment.
+    """
+    try:
+        with os.scandir(runs) as entries:
+            names = [entry.name for entry in entries if not entry.name.startswith(".")]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise RunError(f"{runs}: can't be read: {error.strerror}; pass --runs FOLDER") from None
+    found = [RunDir(runs / name) for name in sorted(names, key=_natural)]
+    return [run for run in found if run.config_file.exists() or run.attempts_dir.is_dir()]
+
+
+def resolve_run(runs: Path, name: str) -> RunDir:
+    """The run called `name`: its id, a unique beginning of it, or its path. Raises RunError otherwise."""
+    if (Path(name) / "config.json").exists():
+        return RunDir(Path(name).resolve())
+    found = find_runs(runs)
+    exact = [run for run in found if run.run_id == name]
+    near = exact or [run for run in found if run.run_id.startswith(name)]
+    if len(near) == 1:
+        return near[0]
+    if near:
+        raise RunError(
+            f"{name}: begins {len(near)} run ids: {', '.join(run.run_id for run in near[:6])}; write more of it"
+        )
+    raise RunError(f"{name}: no such run in {runs}; `goe runs --runs {runs}` lists them")
+
+
+def _natural(name: str) -> tuple[str | int, ...]:
+    """Sort key by which seed 2 comes before seed 10."""
+    head, separator, tail = name.rpartition("-s")
+    number, _, rest = tail.partition("-")
+    if separator and number.isdecimal():
+        return head, int(number), rest
+    return name, -1, ""

@@ -1,0 +1,60 @@
+"""What state a run is in, derived from its files and never stored, so that it can't go stale."""
+
+from enum import StrEnum
+
+from goe.core.errors import EXIT_OK, EXIT_STOPPED
+from goe.core.records import Exit, Launch, Status
+
+HEARTBEAT_TIMEOUT_S = 900.0
+"""A worker of another host, which can't be asked whether it lives, is taken for lost after this silence."""
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    STARTING = "starting"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+    LOST = "lost"
+    """Its supervisor was killed with it or before it: nobody knows its exit code."""
+    BROKEN = "broken"
+    """Its files can't be read."""
+
+    @property
+    def is_live(self) -> bool:
+        """Whether processes of the run may be alive."""
+        return self in {RunState.STARTING, RunState.RUNNING, RunState.STOPPING}
+
+
+def derive_state(
+    launch: Launch | None, *, alive: bool | None, status: Status | None, exit_: Exit | None, stop: bool, now: float
+) -> RunState:
+    """The state of a run's newest attempt.
+
+    `alive` tells of the supervisor or the worker, by pid and start time; None when they belong to another host. It
+    must have been read before `exit_`, because a supervisor writes that before it ends.
+    """
+    if launch is None:
+        return RunState.QUEUED
+    if exit_ is not None:
+        return _ended(exit_, stop=stop)
+    if alive is None:
+        heard = max(launch.started, status.updated if status else 0.0)
+        alive = now - heard < HEARTBEAT_TIMEOUT_S
+    if not alive:
+        return RunState.LOST
+    if stop:
+        return RunState.STOPPING
+    return RunState.STARTING if status is None or status.phase == "starting" else RunState.RUNNING
+
+
+def _ended(exit_: Exit, *, stop: bool) -> RunState:
+    if exit_.code == EXIT_OK:
+        return RunState.DONE
+    if exit_.code == EXIT_STOPPED or (stop and exit_.signal is not None):
+        return RunState.STOPPED
+    return RunState.FAILED

@@ -1,0 +1,216 @@
+"""Streams of training batches that can be repeated from any epoch with no state, and plain batches for evaluation.
+
+Whatever is random is keyed by (seed, stream, epoch or pass), so a resumed run sees the batches it would have seen.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from goe.core.config import RunConfig
+from goe.core.errors import DataError
+from goe.data.augment import (
+    IDENTITY,
+    PLANE,
+    Normalise,
+    draw_variants,
+    gather,
+    to_planes,
+    variant_table,
+)
+from goe.data.catalog import Benchmark, TrainingSets
+from goe.data.source import Index, Source
+from goe.data.synthetic import ImageSet, TensorSet
+from goe.methods.base import Batch
+
+_CPU_RESIDENT = 512 * 2**20
+"""Bytes a padded set may take in memory on the CPU: CIFAR (240 MB) does, 300K Random Images (1.4 GB) stay mapped."""
+_GPU_SHARE = 0.25
+"""Share of the GPU's free memory that a padded set may take."""
+_BLOCK = 4096
+"""Images copied to the device at a time."""
+
+
+class Stream(IntEnum):
+    """Keys that keep a run's random streams apart. 0 is not used: numpy takes (seed, 0, 0) for the seed alone."""
+
+    ID = 1
+    OUTLIERS = 2
+    ID_VARIANTS = 3
+    OUTLIER_VARIANTS = 4
+
+
+def keyed_rng(seed: int, stream: Stream, number: int) -> np.random.Generator:
+    """The generator for one epoch or pass of one stream."""
+    return np.random.default_rng([seed, stream, number])
+
+
+def id_order(seed: int, epoch: int, size: int) -> Index:
+    """(size,) the order of the ID images in `epoch`."""
+    return keyed_rng(seed, Stream.ID, epoch).permutation(size)
+
+
+def outlier_order(seed: int, start: int, stop: int, size: int) -> Index:
+    """(stop - start,) what the endless outlier stream holds from position `start` to before `stop`.
+
+    Pass p over the set fills positions p * size to (p + 1) * size, each image once, in an order of its own.
+    """
+    passes = range(start // size, -(-stop // size))
+    orders = [keyed_rng(seed, Stream.OUTLIERS, number).permutation(size) for number in passes]
+    first = start - passes.start * size
+    return np.concatenate(orders)[first : first + stop - start]
+
+
+class TrainData:
+    """The training batches of one run.
+
+    Each epoch visits the ID images once, in batches of `config.batch_size` with a smaller one at the end. An end of a
+    single image is left out: batch norm has no variance over one. Every batch brings `config.outlier_batch_size`
+    outliers from a stream that starts over, reshuffled, whenever the set has been seen.
+    """
+
+    def __init__(
+        self, sets: TrainingSets, config: RunConfig, device: torch.device, *, resident_bytes: int | None = None
+    ) -> None:
+        """Sets of at most `resident_bytes`, padded, live on the device; larger ones are read batch by batch.
+
+        The default is 512 MiB on the CPU and a quarter of the free memory on a GPU. The batches are the same.
+        """
+        if len(sets.train) < 2:
+            raise DataError(f"{sets.train.name}: {len(sets.train)} images; training needs at least 2")
+        self.benchmark = sets.benchmark
+        self._config = config
+        self._device = device
+        self._table = variant_table(device)
+        self._normalise = Normalise(sets.benchmark.mean, sets.benchmark.std, device)
+        self._labels = torch.tensor(sets.train.labels(), device=device)
+        self._id = _store(sets.train, device, resident_bytes)
+        self._outliers = None if sets.outliers is None else _store(sets.outliers.source, device, resident_bytes)
+        truth = None if sets.outliers is None else sets.outliers.is_id
+        self.is_id: Tensor | None = None if truth is None else torch.tensor(truth, device=device)
+        """(outliers,) bool on the device, for `Batch.index_out`: True for ID images among them; None if unknown."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Batches an epoch."""
+        full, rest = divmod(len(self._id.source), self._config.batch_size)
+        return full + (rest > 1)
+
+    def epoch(self, number: int) -> Iterator[Batch]:
+        """The batches of epoch `number`, counted from 0; the same whenever and wherever they are asked for."""
+        batch, batch_out = self._config.batch_size, self._config.outlier_batch_size
+        ids, outliers = self._id_draw(number), self._outlier_draw(number)
+        for step in range(self.steps_per_epoch):
+            chosen = ids.part(step * batch, (step + 1) * batch)
+            chosen_out = outliers.part(step * batch_out, (step + 1) * batch_out)
+            yield Batch(
+                x=self._images(self._id, chosen),
+                y=self._labels[chosen.index],
+                index=chosen.index,
+                x_out=self._images(self._outliers, chosen_out),
+                index_out=chosen_out.index,
+            )
+
+    def _id_draw(self, epoch: int) -> "_Draw":
+        return self._draw(id_order(self._config.seed, epoch, len(self._id.source)), Stream.ID_VARIANTS, epoch)
+
+    def _outlier_draw(self, epoch: int) -> "_Draw":
+        if self._outliers is None:
+            return self._draw(np.empty(0, dtype=np.int64), Stream.OUTLIER_VARIANTS, epoch)
+        share = self.steps_per_epoch * self._config.outlier_batch_size
+        order = outlier_order(self._config.seed, epoch * share, (epoch + 1) * share, len(self._outliers.source))
+        return self._draw(order, Stream.OUTLIER_VARIANTS, epoch)
+
+    def _draw(self, order: Index, stream: Stream, epoch: int) -> "_Draw":
+        """`order` with a variant for each image; moved to the device once an epoch, so that no step has to wait."""
+        variant = np.full(len(order), IDENTITY, dtype=np.int64)
+        if self._config.augment:
+            variant = draw_variants(len(order), self._config.flip, keyed_rng(self._config.seed, stream, epoch))
+        on_device = (torch.from_numpy(array).to(self._device) for array in (order, variant))
+        return _Draw(order, *on_device)
+
+    def _images(self, store: "_Store | None", draw: "_Draw") -> Tensor:
+        """(n, 3, 32, 32) float32, normalised."""
+        if store is None:
+            return torch.empty((0, 3, 32, 32), device=self._device)
+        planes, rows = store.planes(draw)
+        return self._normalise(gather(planes, rows, draw.variant, self._table))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Draw:
+    """Which images to take in which variants."""
+
+    host_index: Index
+    index: Tensor
+    """The same on the device."""
+    variant: Tensor
+
+    def part(self, start: int, stop: int) -> "_Draw":
+        return _Draw(self.host_index[start:stop], self.index[start:stop], self.variant[start:stop])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Store:
+    """Where a source's padded images are: all on the device, or fetched for each batch."""
+
+    source: Source
+    device: torch.device
+    resident: Tensor | None
+    """(N, 1600, 3) uint8"""
+
+    def planes(self, draw: _Draw) -> tuple[Tensor, Tensor]:
+        """Padded images, and the rows among them of the images drawn."""
+        if self.resident is not None:
+            return self.resident, draw.index
+        return _load_planes(self.source, draw.host_index, self.device), torch.arange(
+            len(draw.index), device=self.device
+        )
+
+
+def _store(source: Source, device: torch.device, resident_bytes: int | None) -> _Store:
+    limit = _resident_limit(device) if resident_bytes is None else resident_bytes
+    size = len(source)
+    if size * PLANE * PLANE * 3 > limit:
+        return _Store(source, device, resident=None)
+    planes = torch.empty((size, PLANE * PLANE, 3), dtype=torch.uint8, device=device)
+    for start in range(0, size, _BLOCK):
+        block = np.arange(start, min(start + _BLOCK, size))
+        planes[start : start + _BLOCK] = _load_planes(source, block, device)
+    return _Store(source, device, planes)
+
+
+def _resident_limit(device: torch.device) -> int:
+    if device.type != "cuda":
+        return _CPU_RESIDENT
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(free * _GPU_SHARE)
+
+
+def _load_planes(source: Source, index: Index, device: torch.device) -> Tensor:
+    return to_planes(torch.from_numpy(source.images(index)).to(device))
+
+
+def eval_batches(
+    images: ImageSet, benchmark: Benchmark, batch_size: int, device: torch.device
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """(x, y) over a whole set in its own order, without augmentation: (B, 3, H, W) float32 and (B,) int64 labels.
+
+    The last batch may be smaller. A `TensorSet` is passed on as it is; everything else is normalised.
+    """
+    normalise = Normalise(benchmark.mean, benchmark.std, device)
+    labels = images.labels()
+    for start in range(0, len(images), batch_size):
+        index = np.arange(start, min(start + batch_size, len(images)))
+        yield _network_input(images, index, normalise, device), torch.from_numpy(labels[index]).to(device)
+
+
+def _network_input(images: ImageSet, index: NDArray[np.int64], normalise: Normalise, device: torch.device) -> Tensor:
+    if isinstance(images, TensorSet):
+        return torch.from_numpy(images.data[index]).to(device)
+    return normalise(torch.from_numpy(images.images(index)).to(device).permute(0, 3, 1, 2))

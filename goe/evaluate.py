@@ -1,0 +1,123 @@
+"""The one evaluation: outputs once for each data set, then every score and metric from them."""
+
+import io
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from math import isfinite
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from goe import checkpoint
+from goe.core.errors import RunError
+from goe.core.records import EvalResult, Values
+from goe.core.rundir import RunDir, read_json, write_atomic, write_json
+from goe.data.catalog import Benchmark, load_evaluation
+from goe.data.loader import eval_batches
+from goe.data.synthetic import ImageSet
+from goe.device import pick_device
+from goe.metrics import classification_metrics, detection_metrics
+from goe.models import build_model
+from goe.models.base import Net
+from goe.scores import SCORES, Outputs
+
+EVAL_BATCH = 500
+
+
+@torch.inference_mode()
+def predict(net: Net, images: ImageSet, benchmark: Benchmark, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Logits (N, K) float32 and labels (N,) int64 of a whole set, on the CPU, in evaluation mode and float32."""
+    training = net.training
+    net.eval()
+    logits, labels = [], []
+    for x, y in eval_batches(images, benchmark, EVAL_BATCH, device):
+        logits.append(net(x.to(memory_format=torch.channels_last)).float())
+        labels.append(y)
+    net.train(training)
+    return torch.cat(logits).cpu(), torch.cat(labels).cpu()
+
+
+def evaluate(
+    run: RunDir,
+    *,
+    checkpoint_name: str,
+    scores: Iterable[str],
+    root: Path,
+    force: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> list[Path]:
+    """Evaluate one checkpoint under `scores` and write a result for each; returns their paths.
+
+    A result that exists for the same weights is kept as it is unless `force`. `progress` gets the name of each data set
+    as it is run through. Raises CheckpointError, DataError.
+    """
+    config = run.config()
+    sets = load_evaluation(config, root)
+    benchmark = sets.benchmark
+    device = pick_device(config)
+    net = build_model(config.model, num_classes=benchmark.num_classes, dropout=config.dropout)
+    index = checkpoint.load_weights(run, checkpoint_name, net)
+    paths = {score: run.eval / f"{checkpoint_name}-{score}-{benchmark.protocol}.json" for score in scores}
+    wanted = {score: path for score, path in paths.items() if force or not _is_current(path, index.weights_sha256)}
+    if not wanted:
+        return list(paths.values())
+    net.to(device, memory_format=torch.channels_last)
+    outputs: dict[str, Outputs] = {}
+    for name, remedy in sets.missing.items():
+        progress(f"without {name}: {remedy}")
+    progress(benchmark.name)
+    logits, labels = predict(net, sets.test, benchmark, device)
+    correct = (logits.argmax(1) == labels).numpy()
+    for ood in sets.ood:
+        progress(ood.name)
+        outputs[ood.name] = Outputs(predict(net, ood.images, benchmark, device)[0])
+    for score, path in wanted.items():
+        function = SCORES[score]
+        id_scores = function(Outputs(logits)).numpy()
+        ood_scores = {name: function(output).numpy() for name, output in outputs.items()}
+        result = EvalResult(
+            run_id=run.run_id,
+            checkpoint=checkpoint_name,
+            epoch=index.epoch,
+            weights_sha256=index.weights_sha256,
+            score=score,
+            protocol=benchmark.protocol,
+            id_dataset=benchmark.name,
+            classification=_values(classification_metrics(correct, id_scores)),
+            detection={name: _values(detection_metrics(id_scores, found)) for name, found in ood_scores.items()},
+            sizes={benchmark.name: len(id_scores), **{name: len(found) for name, found in ood_scores.items()}},
+            created=time.time(),
+        )
+        _save_scores(path.with_suffix(".npz"), benchmark.name, id_scores, correct, ood_scores)
+        write_json(path, result)
+    return list(paths.values())
+
+
+def _is_current(path: Path, weights_sha256: str) -> bool:
+    try:
+        result = read_json(path, EvalResult)
+    except RunError:
+        return False  # damaged: written anew
+    return result is not None and result.weights_sha256 == weights_sha256
+
+
+def _values(metrics: object) -> Values:
+    """A metrics record as plain values; NaN, which JSON has not, becomes None."""
+    fields = asdict(metrics)  # type: ignore[call-overload]
+    return {name: float(value) if isfinite(value) else None for name, value in fields.items()}
+
+
+def _save_scores(
+    path: Path,
+    id_dataset: str,
+    id_scores: np.ndarray[tuple[int], np.dtype[np.float64]],
+    correct: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    ood_scores: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]],
+) -> None:
+    buffer = io.BytesIO()
+    arrays = {f"score/{name}": found for name, found in {id_dataset: id_scores, **ood_scores}.items()}
+    np.savez_compressed(buffer, correct=correct, **arrays)  # type: ignore[arg-type]
+    write_atomic(path, buffer.getvalue())

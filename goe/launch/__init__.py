@@ -1,0 +1,1 @@
+"""Starting, adopting and stopping training processes."""

@@ -1,0 +1,34 @@
+"""What every way of starting a run has in common."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from goe.core.errors import GoeError
+from goe.core.rundir import RunDir
+
+
+class LaunchError(GoeError):
+    """A run could not be started at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The part of a machine one run may use."""
+
+    gpus: tuple[int, ...] = ()
+    """GPU numbers in PCI bus order; none means the CPU."""
+    threads: int | None = None
+    """CPU threads; None leaves the choice to the libraries."""
+
+
+class Launcher(Protocol):
+    """Starts and stops runs somewhere. How a run fares is read from its directory, whoever started it."""
+
+    def launch(self, run: RunDir, slot: Slot, *, attempt: int) -> bool:
+        """Start `attempt` of `run` and return once it is claimed.
+
+        False if somebody else claimed it first, which is no error. Raises LaunchError if nothing could be started.
+        """
+
+    def stop(self, run: RunDir, *, force: bool = False) -> None:
+        """Ask the run to end after its current step; with `force`, end its processes."""

@@ -1,0 +1,154 @@
+"""The process that imports torch: trains or evaluates runs, by command line only.
+
+    python -m goe.worker train RUNDIR
+    python -m goe.worker eval CHECKPOINT SCORES FORCE RUNDIR...
+    python -m goe.worker fetch DATASET
+
+Exit codes are those of goe.core.errors. What it has to say goes to stdout and stderr, which the supervisor keeps in
+`train.log`.
+"""
+
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from goe.core.errors import EXIT_BUG, EXIT_OK, EXIT_STOPPED, EXIT_USER, GoeError, RunError, UserError
+from goe.core.rundir import Attempt, RunDir
+from goe.journal import Journal
+
+RECORDED_TIMEOUT_S = 30.0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command; the exit code says how it ended."""
+    command, *rest = argv
+    match command:
+        case "train":
+            return train_command(RunDir(Path(rest[0])))
+        case "eval":
+            checkpoint, scores, force, *runs = rest
+            return eval_command(runs, checkpoint=checkpoint, scores=scores, force=force == "force")
+        case "fetch":
+            return fetch_command(rest[0])
+        case _:
+            raise ValueError(f"unknown worker command {command!r}")
+
+
+def data_root() -> Path:
+    """The folder with the data sets: GOE_DATA, or `data` in the current folder."""
+    return Path(os.environ.get("GOE_DATA", "data"))
+
+
+def train_command(run: RunDir) -> int:
+    """Train a run from where it stands, then evaluate it."""
+    attempt = _recorded(run)
+    terminated: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: terminated.append(number))
+    with Journal(run, attempt, epochs=run.config().epochs) as journal:
+        journal.phase("starting")
+        return _reporting(journal, lambda: _train_and_evaluate(run, attempt, journal, terminated))
+
+
+def _train_and_evaluate(run: RunDir, attempt: Attempt, journal: Journal, terminated: list[int]) -> None:
+    from goe.environment import write_environment
+    from goe.evaluate import evaluate
+    from goe.train import train
+
+    config = run.config()
+    write_environment(run)
+    train(run, journal, root=data_root(), should_stop=lambda: attempt.stop_requested or bool(terminated))
+    journal.phase("evaluating")
+    evaluate(
+        run,
+        checkpoint_name=config.evaluate,
+        scores=config.scores,
+        root=data_root(),
+        progress=lambda name: journal.update(eta_s=0.0) or print(f"evaluating on {name}"),  # type: ignore[func-returns-value]  # noqa: T201
+    )
+    journal.phase("finished")
+
+
+def _recorded(run: RunDir) -> Attempt:
+    """The attempt this process was started for, once its supervisor has recorded it there.
+
+    A supervisor killed before that leaves a worker nobody could find; such a worker must not train.
+    """
+    deadline = time.monotonic() + RECORDED_TIMEOUT_S
+    while time.monotonic() < deadline:
+        attempt = run.attempt()
+        worker = attempt.launch().worker if attempt is not None else None
+        if attempt is not None and worker is not None and worker.pid == os.getpid():
+            return attempt
+        time.sleep(0.01)
+    raise RunError(f"{run.path}: a worker is started by its supervisor; use `goe train` or `goe queue run`")
+
+
+def _reporting(journal: Journal, work: Callable[[], None]) -> int:
+    """Do the work; whatever goes wrong ends in the status, the log and the exit code."""
+    from goe.train import StopRequestedError
+
+    try:
+        work()
+    except StopRequestedError:
+        print("stopped on request; the same command or the queue resumes it")  # noqa: T201
+        _last_word(journal, "stopped", None)
+        return EXIT_STOPPED
+    except OSError as error:
+        return _failed(journal, f"{error.filename or 'disk'}: {error.strerror or error}", EXIT_USER)
+    except GoeError as error:
+        return _failed(journal, str(error), error.exit_code)
+    except Exception as error:  # noqa: BLE001 -- the worker's border: a bug of ours, shown with its traceback
+        traceback.print_exc()
+        return _failed(journal, f"{type(error).__name__}: {error}; train.log has the traceback", EXIT_BUG)
+    return EXIT_OK
+
+
+def _failed(journal: Journal, message: str, code: int) -> int:
+    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    _last_word(journal, "failed", message)
+    return code
+
+
+def _last_word(journal: Journal, phase: str, error: str | None) -> None:
+    try:
+        journal.phase(phase, error)  # type: ignore[arg-type]
+    except OSError as problem:  # a full disk must not hide the exit code
+        print(f"error: status.json: {problem}", file=sys.stderr)  # noqa: T201
+
+
+def eval_command(paths: Sequence[str], *, checkpoint: str, scores: str, force: bool) -> int:
+    """Evaluate runs one after another; one that fails does not keep the others from being evaluated."""
+    from goe.evaluate import evaluate
+
+    worst = EXIT_OK
+    for path in paths:
+        run = RunDir(Path(path))
+        try:
+            names = scores.split(",") if scores else run.config().scores
+            name = checkpoint or run.config().evaluate
+            say = lambda part, run=run: print(f"{run.run_id}: {part}", file=sys.stderr)  # type: ignore[misc]  # noqa: E731, T201
+            evaluate(run, checkpoint_name=name, scores=names, root=data_root(), force=force, progress=say)
+        except UserError as error:
+            print(f"error: {run.run_id}: {error}", file=sys.stderr)  # noqa: T201
+            worst = EXIT_USER
+    return worst
+
+
+def fetch_command(name: str) -> int:
+    """Download a data set into the data root."""
+    from goe.data.cifar import fetch
+
+    try:
+        fetch(name, data_root())
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return EXIT_USER
+    return EXIT_OK
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

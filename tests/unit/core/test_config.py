@@ -1,0 +1,231 @@
+"""RunConfig: what is filled in, what is refused, and what makes a run's id."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from goe.core.config import GOE, METHODS, OE, Baseline, Filter, Outliers, RunConfig, complete, merge
+from goe.core.errors import did_you_mean
+
+Problems = list[tuple[tuple[str, ...], str]]
+
+
+def tried(raw: dict[str, Any]) -> tuple[RunConfig | None, Problems]:
+    problems: Problems = []
+    config = complete(raw, lambda path, finding: problems.append((path, finding)))
+    return config, problems
+
+
+def accepted(**raw: Any) -> RunConfig:
+    config, problems = tried({"experiment": "x", "seed": 1, **{key.replace("_", "-"): raw[key] for key in raw}})
+    assert problems == []
+    assert config is not None
+    return config
+
+
+def refused(**raw: Any) -> Problems:
+    config, problems = tried({"experiment": "x", "seed": 1, **{key.replace("_", "-"): raw[key] for key in raw}})
+    assert config is None
+    return problems
+
+
+def test_nothing_given_is_goe_on_digits() -> None:
+    config = accepted()
+    assert (config.dataset, config.model, config.epochs, config.batch_size) == ("digits", "wrn-10-1", 10, 64)
+    assert config.method == GOE(filter=Filter(strategy="topk", estimation="msp", k=20))
+    assert config.outliers == Outliers(source="china", contamination=0.1)
+    assert (config.flip, config.dropout, config.milestones) == (0.0, 0.0, (6, 8))
+
+
+def test_cifar_follows_the_paper() -> None:
+    config = accepted(dataset="cifar10")
+    assert (config.model, config.dropout, config.epochs, config.batch_size) == ("wrn-40-2", 0.3, 200, 128)
+    assert (config.outlier_batch_size, config.lr, config.momentum, config.weight_decay) == (256, 0.1, 0.9, 5e-4)
+    assert config.milestones == (120, 160)
+    assert config.outliers.source == "random-300k"
+
+
+@pytest.mark.parametrize(("model", "dropout"), [("wrn-16-4", 0.3), ("resnet-18", 0.0), ("resnet-34", 0.0)])
+def test_dropout_follows_the_model(model: str, dropout: float) -> None:
+    assert accepted(dataset="cifar100", model=model).dropout == dropout
+
+
+@pytest.mark.parametrize(
+    ("epochs", "milestones"), [(1, ()), (2, (1,)), (3, (1, 2)), (4, (2, 3)), (10, (6, 8)), (100, (60, 80))]
+)
+def test_milestones_follow_the_epochs_however_few(epochs: int, milestones: tuple[int, ...]) -> None:
+    assert accepted(epochs=epochs).milestones == milestones
+
+
+@pytest.mark.parametrize(("short", "full"), [("wrn", "wrn-40-2"), ("res34", "resnet-34"), ("res18", "resnet-18")])
+def test_the_authors_model_names_make_the_same_run(short: str, full: str) -> None:
+    assert accepted(model=short) == accepted(model=full)
+
+
+def test_short_forms_make_the_same_run_as_tables() -> None:
+    assert accepted(method="oe", outliers="random-300k") == accepted(
+        method={"name": "oe"}, outliers={"source": "random-300k"}
+    )
+
+
+def test_a_method_without_a_name_is_goe() -> None:
+    assert accepted(method={"filter": {"k": 3}}).method == GOE(filter=Filter(k=3))
+
+
+def test_integers_stand_for_floats_and_make_the_same_run() -> None:
+    assert accepted(weight_decay=0).run_id == accepted(weight_decay=0.0).run_id
+
+
+WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
+    ({"epoch": 3}, ("epoch",), 'unknown key "epoch" (did you mean "epochs"?)'),
+    ({"dataset": "cifar11"}, ("dataset",), '"cifar11" is not accepted (did you mean "cifar10"?)'),
+    ({"dataset": 10}, ("dataset",), "expected str, got int"),
+    ({"epochs": "ten"}, ("epochs",), "expected int, got str"),
+    ({"epochs": 0}, ("epochs",), "expected int >= 1, got 0"),
+    ({"epochs": 10**30}, ("epochs",), "expected int <= 9223372036854775807"),
+    ({"epochs": True}, ("epochs",), "expected int, got bool"),
+    ({"epochs": 2.5}, ("epochs",), "expected int, got float"),
+    ({"lr": 0}, ("lr",), "expected float > 0.0, got 0"),
+    ({"lr": "0.1"}, ("lr",), "expected float, got str"),
+    ({"lr": float("inf")}, ("lr",), "inf is not a finite number"),
+    ({"lr": float("nan")}, ("lr",), "nan is not a finite number"),
+    ({"nesterov": 1}, ("nesterov",), "expected bool, got int"),
+    ({"nesterov": True, "momentum": 0}, ("nesterov",), "Nesterov needs momentum above 0"),
+    ({"dropout": 1.0}, ("dropout",), "expected float < 1.0, got 1.0"),
+    ({"milestones": 5}, ("milestones",), "expected array, got int"),
+    ({"milestones": [5, 5]}, ("milestones",), "[5, 5] must rise"),
+    ({"milestones": [5, 11]}, ("milestones",), "11 lies beyond the last epoch, 10"),
+    ({"scores": []}, ("scores",), "expected array of length >= 1, got []"),
+    ({"scores": "msp"}, ("scores",), "expected array, got str"),
+    ({"scores": ["msp", "energi"]}, ("scores",), '"energi" is not accepted (did you mean "energy"?)'),
+    ({"model": "wrn-41-2"}, ("model",), "depth is 10, 16, 22"),
+    ({"model": "wrn-4-2"}, ("model",), "depth is 10, 16, 22"),
+    ({"model": "wrn-40-0"}, ("model",), 'unknown model "wrn-40-0"'),
+    ({"model": "wrn-040-2"}, ("model",), 'unknown model "wrn-040-2"'),
+    ({"model": "resnet34"}, ("model",), 'unknown model "resnet34" (did you mean "resnet-34"?)'),
+    ({"model": 40}, ("model",), "expected str, got int"),
+    ({"method": "go"}, ("method",), 'unknown method "go" (did you mean "goe"?); known: baseline, goe, oe'),
+    ({"method": 3}, ("method",), "a method needs a name; known: baseline, goe, oe"),
+    ({"method": {"name": 3}}, ("method",), "a method needs a name; known: baseline, goe, oe"),
+    ({"method": {"name": "oe", "wieght": 1}}, ("method", "wieght"), 'unknown key "wieght" (did you mean "weight"?)'),
+    ({"method": {"name": "oe", "weight": -1}}, ("method", "weight"), "expected float >= 0.0, got -1"),
+    ({"method": {"name": "oe", "filter": {"k": 1}}}, ("method", "filter"), 'unknown key "filter"'),
+    ({"method": {"filter": 3}}, ("method", "filter"), "expected a table, got an integer"),
+    ({"method": {"filter": {"k": -1}}}, ("method", "filter", "k"), "expected int >= 0, got -1"),
+    (
+        {"method": {"filter": {"strategy": "top"}}},
+        ("method", "filter", "strategy"),
+        '"top" is not accepted (did you mean "topk"?)',
+    ),
+    ({"method": {"filter": {"k": 128}}}, ("method", "filter", "k"), "would drop the whole outlier batch of 128"),
+    (
+        {"method": {"filter": {"strategy": "static", "k": 65}}},
+        ("method", "filter", "k"),
+        "k = 65 is a rank in the ID batch of 64",
+    ),
+    ({"outliers": "chine"}, ("outliers", "source"), '"chine" is not accepted (did you mean "china"?)'),
+    ({"outliers": {"contamination": 1.5}}, ("outliers", "contamination"), "expected float <= 1.0, got 1.5"),
+    ({"seed": -1}, ("seed",), "expected int >= 0, got -1"),
+    ({"experiment": "a/b"}, ("name",), '"a/b" can\'t name a folder'),
+    ({"experiment": ".."}, ("name",), '".." can\'t name a folder'),
+    ({"experiment": "x" * 201}, ("name",), "use up to 200 letters"),
+]
+
+
+@pytest.mark.parametrize(("raw", "path", "finding"), WRONG, ids=[str(raw)[:50] for raw, _, _ in WRONG])
+def test_one_wrong_value_is_one_problem(raw: dict[str, Any], path: tuple[str, ...], finding: str) -> None:
+    problems = refused(**raw)
+    assert [where for where, _ in problems] == [path]
+    assert finding in problems[0][1]
+
+
+def test_all_problems_at_once() -> None:
+    problems = refused(
+        epochs="x", lr=-1, datset="digits", method={"name": "goe", "alpha": -1, "filter": {"k": "y"}}, momentum=0
+    )
+    assert {path for path, _ in problems} == {
+        ("epochs",),
+        ("lr",),
+        ("datset",),
+        ("method", "alpha"),
+        ("method", "filter", "k"),
+        ("nesterov",),
+    }
+    assert len(problems) == 6
+
+
+def test_a_missing_name_and_seed_are_reported() -> None:
+    config, problems = tried({})
+    assert config is None
+    assert problems == [(("experiment",), '"experiment" is missing'), (("seed",), '"seed" is missing')]
+
+
+@pytest.mark.parametrize("k", [0, 127])
+def test_the_largest_and_smallest_filter_are_accepted(k: int) -> None:
+    assert accepted(method={"filter": {"k": k}}).method == GOE(filter=Filter(k=k))
+
+
+def test_run_id_tells_name_seed_and_group() -> None:
+    config = accepted(experiment="goe", seed=7)
+    assert config.run_id == f"goe-s7-{config.group}"
+    assert len(config.group) == 8
+    assert set(config.group) <= set("0123456789abcdef")
+
+
+def test_every_choice_but_name_and_seed_changes_the_group() -> None:
+    base = accepted()
+    other: dict[str, Any] = {
+        "dataset": "cifar10",
+        "method": OE(),
+        "model": "wrn-16-1",
+        "dropout": 0.1,
+        "outliers": Outliers(source="china", contamination=0.2),
+        "epochs": 11,
+        "batch_size": 65,
+        "outlier_batch_size": 129,
+        "lr": 0.2,
+        "momentum": 0.8,
+        "nesterov": False,
+        "weight_decay": 1e-4,
+        "schedule": "cosine",
+        "milestones": (6, 9),
+        "lr_decay": 0.2,
+        "augment": False,
+        "flip": 0.1,
+        "precision": "float32",
+        "device": "cpu",
+        "keep_every": 1,
+        "evaluate": "last",
+        "scores": ("energy",),
+    }
+    assert other.keys() == {field.name for field in msgspec.structs.fields(RunConfig)} - {"experiment", "seed"}
+    groups = [msgspec.structs.replace(base, **{name: value}).group for name, value in other.items()]
+    assert len({base.group, *groups}) == len(other) + 1
+    assert msgspec.structs.replace(base, experiment="y", seed=2).group == base.group
+
+
+def test_methods_are_known_by_the_names_in_a_queue_file() -> None:
+    assert METHODS == {"baseline": Baseline, "oe": OE, "goe": GOE}
+    assert accepted(method="baseline").method_name == "baseline"
+
+
+@pytest.mark.parametrize(
+    ("base", "over", "merged"),
+    [
+        ({"a": 1, "b": 2}, {"b": 3}, {"a": 1, "b": 3}),
+        ({"t": {"a": 1, "b": 2}}, {"t": {"b": 3}}, {"t": {"a": 1, "b": 3}}),
+        ({"t": {"name": "x", "a": 1}}, {"t": {"name": "y"}}, {"t": {"name": "y"}}),
+        ({"t": {"name": "x", "a": 1}}, {"t": {"name": "x", "b": 2}}, {"t": {"name": "x", "a": 1, "b": 2}}),
+        ({"t": {"a": 1}}, {"t": 2}, {"t": 2}),
+        ({"t": 2}, {"t": {"a": 1}}, {"t": {"a": 1}}),
+    ],
+)
+def test_merge(base: dict[str, Any], over: dict[str, Any], merged: dict[str, Any]) -> None:
+    before = msgspec.json.encode([base, over])
+    assert merge(base, over) == merged
+    assert msgspec.json.encode([base, over]) == before
+
+
+def test_did_you_mean_is_silent_when_nothing_is_near() -> None:
+    assert did_you_mean("zzz", ["epochs", "lr"]) == ""
+    assert did_you_mean("epoch", ["epochs", "lr"]) == ' (did you mean "epochs"?)'

@@ -1,0 +1,199 @@
+"""The images are plain colours that say which set and which number they are, so a wrong image can't go unseen."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from goe.core.config import RunConfig
+from goe.core.errors import DataError
+from goe.data.catalog import Benchmark, TrainingSets
+from goe.data.loader import Stream, TrainData, eval_batches, keyed_rng
+from goe.data.outliers import RANDOM_300K_FILE, OutlierSet, contaminate, random_300k
+from goe.data.source import ArraySource
+from goe.data.synthetic import TensorSet
+from goe.methods.base import Batch
+
+CPU = torch.device("cpu")
+BENCHMARK = Benchmark("digits", "digits", tuple("01234567"), (0.5, 0.4, 0.3), (0.25, 0.2, 0.1))
+ID, OUT = 50, 100
+"""Values of the blue channel."""
+
+MakeConfig = Callable[..., RunConfig]
+MakeData = Callable[..., TrainData]
+
+
+@pytest.fixture
+def make_data(numbered: Callable[..., ArraySource], make_config: MakeConfig) -> MakeData:
+    """Training data of `train` ID images and `outliers` outliers (0: none)."""
+
+    def make(train: int = 30, outliers: int = 23, resident_bytes: int | None = None, **over: object) -> TrainData:
+        known = OutlierSet(numbered(outliers, blue=OUT), is_id=None) if outliers else None
+        sets = TrainingSets(BENCHMARK, numbered(train, blue=ID), numbered(2, blue=ID), known)
+        config = make_config(**{"batch_size": 8, "outlier_batch_size": 5, "method": "oe", **over})
+        return TrainData(sets, config, CPU, resident_bytes=resident_bytes)
+
+    return make
+
+
+def pixels(x: torch.Tensor) -> np.ndarray:
+    """(n, 32, 32, 3) uint8 before normalisation."""
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1) for values in (BENCHMARK.mean, BENCHMARK.std))
+    return ((x * std + mean) * 255).round().to(torch.uint8).permute(0, 2, 3, 1).numpy()
+
+
+def colours(x: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Number and blue value of each image; each must be of one colour but for the black border of its crop."""
+    images = pixels(x)
+    centre = images[:, 16, 16].astype(int)
+    border = (images == 0).all(-1)
+    assert (border | (images == centre[:, None, None].astype(np.uint8)).all(-1)).all()
+    return centre[:, 0] - 1 + 250 * (centre[:, 1] - 1), centre[:, 2]
+
+
+def assert_same(left: list[Batch], right: list[Batch]) -> None:
+    assert len(left) == len(right)
+    for one, other in zip(left, right, strict=True):
+        for field in ("x", "y", "index", "x_out", "index_out"):
+            assert torch.equal(getattr(one, field), getattr(other, field)), field
+
+
+@pytest.mark.parametrize("resident_bytes", [None, 0])
+def test_no_image_is_ever_another(make_data: MakeData, resident_bytes: int | None) -> None:
+    data = make_data(train=600, outliers=555, resident_bytes=resident_bytes, batch_size=64, flip=0.5)
+    for batch in data.epoch(0):
+        for x, index, blue in ((batch.x, batch.index, ID), (batch.x_out, batch.index_out, OUT)):
+            number, found = colours(x)
+            assert number.tolist() == index.tolist()
+            assert (found == blue).all()
+        assert torch.equal(batch.y, batch.index % 7)
+
+
+def test_an_epoch_visits_each_id_image_once_in_a_new_order(make_data: MakeData) -> None:
+    data = make_data(train=30)
+    orders = [torch.cat([batch.index for batch in data.epoch(epoch)]).tolist() for epoch in range(3)]
+    assert all(sorted(order) == list(range(30)) for order in orders)
+    assert len({tuple(order) for order in [*orders, list(range(30))]}) == 4
+
+
+@pytest.mark.parametrize(
+    ("train", "batch_size", "sizes"),
+    [(16, 8, [8, 8]), (18, 8, [8, 8, 2]), (17, 8, [8, 8]), (5, 8, [5]), (3, 1, [1, 1, 1])],
+)
+def test_the_last_batch_is_kept_unless_it_is_one_image(
+    make_data: MakeData, train: int, batch_size: int, sizes: list[int]
+) -> None:
+    data = make_data(train=train, batch_size=batch_size)
+    batches = list(data.epoch(0))
+    assert [len(batch.x) for batch in batches] == sizes
+    assert [len(batch.x_out) for batch in batches] == [5] * len(sizes)
+    assert data.steps_per_epoch == len(sizes)
+
+
+def test_one_image_is_too_few_to_train_on(make_data: MakeData) -> None:
+    with pytest.raises(DataError, match="at least 2"):
+        make_data(train=1)
+
+
+@pytest.mark.parametrize("outliers", [1, 3, 5, 7, 23, 400])
+def test_outliers_cycle_and_batches_straddle_the_passes(make_data: MakeData, outliers: int) -> None:
+    data = make_data(outliers=outliers)  # 4 steps of 5 outliers an epoch
+    batches = [batch for epoch in range(6) for batch in data.epoch(epoch)]
+    assert all(len(batch.index_out) == 5 for batch in batches)
+    stream = torch.cat([batch.index_out for batch in batches]).tolist()
+    passes = [stream[start : start + outliers] for start in range(0, len(stream), outliers)]
+    for whole in passes[:-1]:
+        assert sorted(whole) == list(range(outliers))
+    assert len(set(passes[-1])) == len(passes[-1])
+    if outliers == 23:
+        assert len({tuple(whole) for whole in passes}) == len(passes)  # each pass in an order of its own
+
+
+def test_resuming_at_an_epoch_gives_the_same_batches(make_data: MakeData) -> None:
+    through = [list(batches) for data in [make_data()] for batches in map(data.epoch, range(4))]
+    for epoch in (3, 1):
+        assert_same(list(make_data().epoch(epoch)), through[epoch])
+
+
+def test_the_seed_decides_order_and_augmentation(make_data: MakeData) -> None:
+    first, same, other = (next(make_data(seed=seed).epoch(0)) for seed in (0, 0, 1))
+    assert_same([first], [same])
+    assert not torch.equal(first.index, other.index)
+    assert not torch.equal(first.index_out, other.index_out)
+
+
+def test_augmentation_differs_between_epochs_and_between_the_streams(make_data: MakeData) -> None:
+    data = make_data(train=2, outliers=1, outlier_batch_size=2, flip=0.0)
+    first, later = next(data.epoch(0)), next(data.epoch(1))
+    borders = [(pixels(x)[:, :, :, 2] == 0).tobytes() for x in (first.x, later.x, first.x_out, later.x_out)]
+    assert len(set(borders)) == 4
+
+
+def test_without_augmentation_images_come_as_they_are(make_data: MakeData) -> None:
+    for batch in make_data(augment=False).epoch(0):
+        assert (pixels(batch.x)[..., 2] == ID).all()
+        assert (pixels(batch.x_out)[..., 2] == OUT).all()
+
+
+def test_outliers_don_t_change_the_id_batches(make_data: MakeData) -> None:
+    with_outliers, without = list(make_data().epoch(2)), list(make_data(outliers=0).epoch(2))
+    for left, right in zip(with_outliers, without, strict=True):
+        assert torch.equal(left.x, right.x)
+        assert torch.equal(left.y, right.y)
+        assert right.x_out.shape == (0, 3, 32, 32)
+        assert right.index_out.shape == (0,)
+
+
+def test_form_of_a_batch(make_data: MakeData) -> None:
+    batch = next(make_data().epoch(0))
+    assert batch.x.shape == (8, 3, 32, 32)
+    assert batch.x_out.shape == (5, 3, 32, 32)
+    assert batch.x.dtype == batch.x_out.dtype == torch.float32
+    assert batch.y.dtype == batch.index.dtype == batch.index_out.dtype == torch.int64
+    assert batch.x.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_mapped_and_contaminated_set_is_read_right(
+    numbered: Callable[..., ArraySource], make_config: MakeConfig, tmp_path: Path
+) -> None:
+    np.save(tmp_path / RANDOM_300K_FILE, numbered(40, blue=OUT).data)
+    mixed = contaminate(OutlierSet(random_300k(tmp_path), is_id=None), numbered(6, blue=ID), 0.3)
+    sets = TrainingSets(BENCHMARK, numbered(30, blue=ID), numbered(2, blue=ID), mixed)
+    config = make_config(batch_size=8, outlier_batch_size=16, method="oe")
+    mapped, resident = (TrainData(sets, config, CPU, resident_bytes=size) for size in (0, None))
+    assert mapped.is_id is not None
+    assert mapped.is_id.sum() == 12
+    for batch in mapped.epoch(0):
+        _, blue = colours(batch.x_out)
+        assert ((blue == ID) == mapped.is_id[batch.index_out].numpy()).all()
+    assert_same(list(mapped.epoch(1)), list(resident.epoch(1)))
+
+
+def test_streams_are_apart() -> None:
+    keys = [(seed, stream, number) for seed in (0, 1, 2) for stream in Stream for number in (0, 1, 2)]
+    draws = {tuple(keyed_rng(*key).integers(2**62, size=2)) for key in keys}
+    alone = {tuple(np.random.default_rng(seed).integers(2**62, size=2)) for seed in (0, 1, 2)}
+    assert len(draws | alone) == len(keys) + 3
+
+
+def test_evaluation_goes_through_a_set_in_order_without_augmentation(numbered: Callable[..., ArraySource]) -> None:
+    source = numbered(10, blue=ID)
+    batches = list(eval_batches(source, BENCHMARK, 4, CPU))
+    assert [len(x) for x, _ in batches] == [4, 4, 2]
+    assert torch.cat([y for _, y in batches]).tolist() == [i % 7 for i in range(10)]
+    assert np.array_equal(np.concatenate([pixels(x) for x, _ in batches]), source.data)
+
+
+def test_evaluation_normalises_by_the_benchmarks_constants(numbered: Callable[..., ArraySource]) -> None:
+    x, _ = next(eval_batches(numbered(1, blue=ID), BENCHMARK, 1, CPU))
+    expected = [(1 / 255 - 0.5) / 0.25, (1 / 255 - 0.4) / 0.2, (ID / 255 - 0.3) / 0.1]
+    assert x[0, :, 0, 0].tolist() == pytest.approx(expected, abs=1e-6)
+
+
+def test_evaluation_passes_a_tensor_set_on_unchanged() -> None:
+    data = np.random.default_rng(0).standard_normal((5, 3, 32, 32), dtype=np.float32)
+    batches = list(eval_batches(TensorSet("noise", data), BENCHMARK, 3, CPU))
+    assert np.array_equal(torch.cat([x for x, _ in batches]).numpy(), data)
+    assert torch.cat([y for _, y in batches]).tolist() == [-1] * 5

@@ -1,0 +1,140 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from goe.core.errors import DataError
+from goe.data.outliers import RANDOM_300K_FILE, OutlierSet, contaminate, random_300k
+from goe.data.source import ArraySource
+
+Numbered = Callable[..., ArraySource]
+CLEAN, POOL = 10, 200
+"""Values of the blue channel."""
+
+
+def clean_set(numbered: Numbered, count: int) -> OutlierSet:
+    source = ArraySource.ood("clean", numbered(count, blue=CLEAN).data)
+    return OutlierSet(source, is_id=np.zeros(count, dtype=np.bool_))
+
+
+def all_images(outliers: OutlierSet) -> np.ndarray:
+    return outliers.source.images(np.arange(len(outliers.source)))
+
+
+@pytest.mark.parametrize(("share", "count"), [(0.1, 41), (0.25, 102), (0.75, 307), (1.0, 409)])
+def test_exactly_the_share_is_replaced_and_the_truth_is_kept(numbered: Numbered, share: float, count: int) -> None:
+    mixed = contaminate(clean_set(numbered, 409), numbered(30, blue=POOL), share)
+    images = all_images(mixed)
+    assert mixed.is_id is not None
+    assert mixed.is_id.sum() == count
+    assert np.array_equal(images[:, 0, 0, 2] == POOL, mixed.is_id)
+    assert np.array_equal(images[~mixed.is_id], numbered(409, blue=CLEAN).data[~mixed.is_id])
+
+
+@pytest.mark.parametrize("share", [0.05, 0.4, 1.0])
+def test_pool_images_are_used_equally_often(numbered: Numbered, share: float) -> None:
+    mixed = contaminate(clean_set(numbered, 400), numbered(30, blue=POOL), share)
+    used = all_images(mixed)[mixed.is_id][:, 0, 0, 0] - 1
+    counts = np.bincount(used, minlength=30)
+    assert len(counts) == 30
+    assert counts.max() - counts.min() <= 1
+
+
+def test_labels_are_the_true_classes(numbered: Numbered) -> None:
+    pool = numbered(30, blue=POOL)
+    mixed = contaminate(clean_set(numbered, 100), pool, 0.3)
+    labels, images = mixed.source.labels(), all_images(mixed)
+    assert mixed.is_id is not None
+    assert (labels[~mixed.is_id] == -1).all()
+    from_pool = images[mixed.is_id][:, 0, 0, 0] - 1
+    assert np.array_equal(labels[mixed.is_id], pool.labels()[from_pool])
+
+
+def test_images_come_in_the_order_asked_for(numbered: Numbered) -> None:
+    mixed = contaminate(clean_set(numbered, 100), numbered(30, blue=POOL), 0.5)
+    index = np.array([7, 99, 7, 0, 42])
+    assert np.array_equal(mixed.source.images(index), all_images(mixed)[index])
+
+
+def test_a_higher_share_replaces_more_of_the_same(numbered: Numbered) -> None:
+    low = contaminate(clean_set(numbered, 200), numbered(30, blue=POOL), 0.1)
+    high = contaminate(clean_set(numbered, 200), numbered(30, blue=POOL), 0.4)
+    assert low.is_id is not None
+    assert high.is_id is not None
+    assert high.is_id[low.is_id].all()
+    assert np.array_equal(all_images(low)[low.is_id], all_images(high)[low.is_id])
+
+
+def test_no_contamination_changes_nothing(numbered: Numbered) -> None:
+    unknown = OutlierSet(numbered(20, blue=CLEAN), is_id=None)
+    assert contaminate(unknown, numbered(5, blue=POOL), 0.0).is_id is None
+    known = contaminate(unknown, numbered(5, blue=POOL), 0.25)
+    assert known.is_id is not None
+    assert known.is_id.sum() == 5
+
+
+def test_contamination_leaves_both_sets_as_they_were(numbered: Numbered) -> None:
+    clean, pool = clean_set(numbered, 50), numbered(5, blue=POOL)
+    all_images(contaminate(clean, pool, 0.5))
+    assert np.array_equal(all_images(clean), numbered(50, blue=CLEAN).data)
+    assert np.array_equal(pool.data, numbered(5, blue=POOL).data)
+
+
+def test_random_300k_is_mapped_and_not_read(tmp_path: Path, numbered: Numbered) -> None:
+    data = numbered(12, blue=CLEAN).data
+    np.save(tmp_path / RANDOM_300K_FILE, data)
+    source = random_300k(tmp_path)
+    assert isinstance(source.data, np.memmap)
+    assert len(source) == 12
+    picked = source.images(np.array([3, 11, 3]))
+    assert type(picked) is np.ndarray
+    assert np.array_equal(picked, data[[3, 11, 3]])
+    assert set(source.labels()) == {-1}
+
+
+def test_a_missing_file_is_answered_with_where_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"people\.eecs\.berkeley\.edu.*64ca64357de98351f28454274a112dc3") as caught:
+        random_300k(tmp_path)
+    assert str(tmp_path / RANDOM_300K_FILE) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("array", "found"),
+    [
+        (np.zeros((4, 32, 32, 3), np.float32), "float32 of shape (4, 32, 32, 3)"),
+        (np.zeros((4, 3, 32, 32), np.uint8), "uint8 of shape (4, 3, 32, 32)"),
+        (np.zeros((4, 3072), np.uint8), "uint8 of shape (4, 3072)"),
+        (np.zeros((0, 32, 32, 3), np.uint8), "uint8 of shape (0, 32, 32, 3)"),
+    ],
+)
+def test_a_file_of_another_form_is_refused(tmp_path: Path, array: np.ndarray, found: str) -> None:
+    np.save(tmp_path / RANDOM_300K_FILE, array)
+    with pytest.raises(DataError) as caught:
+        random_300k(tmp_path)
+    assert found in str(caught.value)
+
+
+def test_unreadable_files_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / RANDOM_300K_FILE
+    np.save(path, np.zeros((4, 32, 32, 3), np.uint8))
+    whole = path.read_bytes()
+    for content in (whole[:-1], whole[:50], b"", b"<html>404 Not Found</html>"):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="can't be read"):
+            random_300k(tmp_path)
+
+
+def test_an_archive_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / RANDOM_300K_FILE).open("wb") as file:
+        np.savez(file, data=np.zeros((4, 32, 32, 3), np.uint8))
+    with pytest.raises(DataError, match="an archive"):
+        random_300k(tmp_path)
+
+
+def test_a_source_of_floats_or_of_too_few_labels_is_refused(numbered: Numbered) -> None:
+    data = numbered(3, blue=CLEAN).data
+    with pytest.raises(DataError, match="expected uint8"):
+        ArraySource("x", data.astype(np.float32), np.zeros(3, dtype=np.int64))
+    with pytest.raises(DataError, match="2 labels for 3 images"):
+        ArraySource("x", data, np.zeros(2, dtype=np.int64))

@@ -1,0 +1,1 @@
+"""The dashboard: reads run directories, never trains."""
