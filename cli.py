@@ -1,0 +1,456 @@
+"""The command line: parse, call, print. Every command imports what it needs itself, so that `--help` is instant."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from goe.core.config import RunConfig
+    from goe.core.rundir import RunDir
+
+app = typer.Typer(
+    name="goe",
+    help="A terminal lab for out-of-distribution detection with outlier exposure.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+queue_app = typer.Typer(help="Work through experiments.toml.", no_args_is_help=True)
+data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
+app.add_typer(queue_app, name="queue")
+app.add_typer(data_app, name="data")
+
+Runs = Annotated[
+    Path, typer.Option("--runs", "--save-path", envvar="GOE_RUNS", metavar="DIR", help="The folder with the runs.")
+]
+QueueFile = Annotated[Path, typer.Option("--queue", envvar="GOE_QUEUE", metavar="FILE", help="The queue file to read.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
+RunNames = Annotated[list[str] | None, typer.Argument(metavar="RUN…", help="Run ids, or unique beginnings of them.")]
+DEFAULT_RUNS = Path("runs")
+DEFAULT_QUEUE = Path("experiments.toml")
+
+
+def main() -> None:
+    """Entry point of `goe`: a user's mistake ends in one clear message and its own exit code."""
+    from goe.core.errors import EXIT_USER, GoeError
+
+    try:
+        app()
+    except GoeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # `goe runs | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except OSError as error:
+        print(f"error: {error.filename or 'system'}: {error.strerror or error}", file=sys.stderr)
+        sys.exit(EXIT_USER)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False) -> None:
+    """Set up nothing; commands set up what they need."""
+    if version:
+        from importlib.metadata import version as installed
+
+        print(f"goe {installed('goe')}")
+        raise typer.Exit
+
+
+@app.command()
+def train(
+    dataset: Annotated[str, typer.Option(help="ID data set: digits, cifar10, cifar100.")] = "digits",
+    model: Annotated[str | None, typer.Option(help="wrn-D-W, resnet-18, resnet-34; also wrn, res34.")] = None,
+    method: Annotated[str, typer.Option(help="baseline, oe, goe.")] = "goe",
+    trial: Annotated[str, typer.Option(help="Trial number; it is the seed.")] = "1",
+    name: Annotated[str | None, typer.Option(help="Experiment name (default: method-dataset-model).")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
+    k: Annotated[int | None, typer.Option("--k", "--filtered-num", "--filtered_num", help="Filter's k.")] = None,
+    estimation: Annotated[
+        str | None, typer.Option("--estimation", "--estimation-func", help="Filter by msp, margin or entropy.")
+    ] = None,
+    strategy: Annotated[str | None, typer.Option(help="Filter strategy: topk, static, adaptive, none.")] = None,
+    gpu_id: Annotated[
+        int | None, typer.Option(help="GPU to use (default: one that is free; without GPUs, the CPU).")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of experiments.toml.")
+    ] = None,
+    runs: Runs = DEFAULT_RUNS,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the training and return.")] = False,
+) -> None:
+    """Train one run and watch it. Closing the terminal leaves it running; the same command shows it again."""
+    from goe.core.rundir import RunDir
+
+    raw: dict[str, Any] = {"dataset": dataset, "method": {"name": method}}
+    optional = {"model": model, "epochs": epochs}
+    raw |= {key: value for key, value in optional.items() if value is not None}
+    chosen = {"k": k, "estimation": estimation, "strategy": strategy}
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    if chosen and method == "goe":
+        raw["method"]["filter"] = chosen
+    config = _config(raw, settings or [], trial, name)
+    runs.mkdir(parents=True, exist_ok=True)
+    _attach(RunDir.create(runs.resolve(), config), gpu_id, detach=detach)
+
+
+def _config(raw: dict[str, Any], settings: Sequence[str], trial: str, name: str | None) -> "RunConfig":
+    """One run's configuration from options. Raises ConfigError with every problem."""
+    import tomli
+
+    from goe.core.config import complete, merge, spell_out
+    from goe.core.errors import ConfigError
+
+    problems: list[str] = []
+    if not trial.isdecimal():
+        problems.append(f"--trial: {trial!r} is not a number; write 1 or 01")
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        try:
+            added = tomli.loads(setting if separator else "")
+        except tomli.TOMLDecodeError:
+            try:
+                added = tomli.loads(f'{key} = "{value}"')  # a bare word is meant as a string
+            except tomli.TOMLDecodeError:
+                added = {}
+        if not added:
+            problems.append(f"--set: {setting!r} is not KEY=VALUE, for example --set lr=0.05")
+        raw = merge(raw, spell_out(added))
+    draft = spell_out(raw)
+    label = name or "-".join(
+        str(part) for part in (draft["method"]["name"], draft["dataset"], draft.get("model", "")) if part
+    )
+    raw = {**raw, "experiment": label, "seed": int(trial) if trial.isdecimal() else 0}
+    config = complete(raw, lambda path, finding: problems.append(f"--{'.'.join(path)}: {finding}"))
+    if problems or config is None:
+        raise ConfigError(problems)
+    return config
+
+
+def _attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
+    """Start the run unless it is done or alive, and show its progress to its end."""
+    from goe.core.overview import view_run
+    from goe.core.state import RunState
+    from goe.launch.local import LocalLauncher
+    from tui.progress import follow
+
+    view = view_run(run)
+    if view.state is RunState.DONE:
+        print(f"{run.run_id} is done; nothing to train. `goe eval {run.run_id}` evaluates it", file=sys.stderr)
+        return
+    if view.state is RunState.BROKEN:
+        from goe.core.errors import RunError
+
+        raise RunError(str(view.problem))
+    if view.state.is_live:
+        print(f"{run.run_id} runs already; showing it", file=sys.stderr)
+    else:
+        LocalLauncher().launch(run, _slot(run.path.parent, gpu_id), attempt=view.attempt + 1)
+    if detach:
+        print(run.run_id)
+        return
+    raise typer.Exit(follow(run))
+
+
+def _slot(runs: Path, gpu_id: int | None) -> Any:
+    from goe.core.overview import view_runs
+    from goe.core.queuefile import QueueOptions
+    from goe.launch.base import Slot
+    from goe.launch.gpu import gpu_indices
+    from goe.launch.runner import free_slots, make_slots
+
+    present = gpu_indices()
+    if not present:
+        return Slot()
+    if gpu_id is not None:
+        return Slot(gpus=(gpu_id,))
+    slots = make_slots(QueueOptions(), gpus=present)
+    return next(iter(free_slots(slots, [view for view in view_runs(runs) if view.state.is_live])), slots[0])
+
+
+@app.command("eval")
+def eval_(
+    names: RunNames = None,
+    dataset: Annotated[str | None, typer.Option(help="Only runs on this ID data set.")] = None,
+    model: Annotated[str | None, typer.Option(help="Only runs of this model.")] = None,
+    checkpoint: Annotated[str, typer.Option(help="best or last (default: as configured).")] = "",
+    scores: Annotated[str, typer.Option(help="Comma-separated scores, e.g. msp,energy (default: as configured).")] = "",
+    gpu_id: Annotated[int | None, typer.Option(help="GPU to use.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Evaluate again what is evaluated already.")] = False,
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Evaluate trained runs (all of the folder if none is named) and print their table."""
+    import subprocess
+
+    from goe.core.config import ScoreName
+    from goe.core.errors import ConfigError, RunError, did_you_mean
+
+    known: Sequence[str] = ScoreName.__args__  # type: ignore[attr-defined]
+    wrong = [score for score in scores.split(",") if scores and score not in known]
+    if wrong:
+        raise ConfigError(
+            [
+                f'--scores: "{score}" is unknown{did_you_mean(score, known)}; known: {", ".join(known)}'
+                for score in wrong
+            ]
+        )
+    chosen = _select(runs, names, dataset, model)
+    ready = [run for run in chosen if (run.checkpoints / "last.json").exists()]
+    if not ready:
+        what = " ".join(filter(None, [dataset, model]))
+        raise RunError(f"{runs}: no trained run{f' of {what}' if what else ''} to evaluate; `goe train` makes one")
+    env = dict(os.environ)
+    if gpu_id is not None:
+        env |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": str(gpu_id)}
+    worker = [sys.executable, "-P", "-m", "goe.worker", "eval", checkpoint, scores, "force" if force else ""]
+    done = subprocess.run([*worker, *(str(run.path.resolve()) for run in ready)], env=env, check=False)
+    _print_table(ready, queue=None, form="text")
+    raise typer.Exit(done.returncode)
+
+
+def _select(runs: Path, names: Sequence[str] | None, dataset: str | None, model: str | None) -> "list[RunDir]":
+    from goe.core.config import MODEL_ALIASES
+    from goe.core.errors import RunError
+    from goe.core.rundir import find_runs, resolve_run
+
+    if names:
+        return [resolve_run(runs, name) for name in names]
+    wanted_model = MODEL_ALIASES.get(model, model) if model else None
+    found = []
+    for run in find_runs(runs):
+        try:
+            config = run.config()
+        except RunError as error:
+            print(f"warning: {error}", file=sys.stderr)
+            continue
+        if dataset in {None, config.dataset} and wanted_model in {None, config.model}:
+            found.append(run)
+    return found
+
+
+@app.command()
+def table(
+    names: RunNames = None,
+    form: Annotated[str, typer.Option("--format", help="text, md, csv, json or latex.")] = "text",
+    runs: Runs = DEFAULT_RUNS,
+    queue: QueueFile = DEFAULT_QUEUE,
+) -> None:
+    """Print mean ± standard deviation over seeds, per OOD test set and averaged; the best is marked."""
+    from goe.core.errors import ConfigError, did_you_mean
+    from goe.core.table import FORMATS
+
+    if form not in FORMATS:
+        raise ConfigError([f'--format: "{form}" is unknown{did_you_mean(form, FORMATS)}; known: {", ".join(FORMATS)}'])
+    _print_table(_select(runs, names, None, None), queue=None if names else queue, form=form)
+
+
+def _print_table(chosen: "Sequence[RunDir]", *, queue: Path | None, form: Any) -> None:
+    from goe.core.results import aggregate, expected_runs, gather
+    from goe.core.table import render
+
+    measured, problems = gather(chosen)
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    rows = aggregate(measured, expected_runs(chosen, queue))
+    if not rows:
+        print("no evaluated run yet; `goe queue run` or `goe train` makes some", file=sys.stderr)
+    if rows or form in {"csv", "json"}:
+        style = (lambda text: f"\x1b[1m{text}\x1b[0m") if _colour() else (lambda text: f"*{text}")
+        print(render(rows, form, bold=style), end="")
+
+
+def _colour() -> bool:
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+
+
+@app.command("runs")
+def runs_(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
+    """List all runs with their state."""
+    from goe.core.overview import view_runs
+    from goe.core.report import columns, run_record
+
+    views = view_runs(runs)
+    if as_json:
+        _print_json([run_record(view) for view in views])
+        return
+    if not views:
+        print(f"no runs in {runs}", file=sys.stderr)
+        return
+    _print_columns(columns(views))
+    for view in views:
+        if view.problem:
+            print(f"{view.run_id}: {view.problem}", file=sys.stderr)
+
+
+@app.command()
+def show(
+    run: Annotated[str, typer.Argument(metavar="RUN")], runs: Runs = DEFAULT_RUNS, as_json: AsJson = False
+) -> None:
+    """Show one run: state, configuration, metrics, checkpoints, attempts."""
+    from goe.core.overview import view_run
+    from goe.core.report import describe, run_record
+    from goe.core.rundir import resolve_run
+
+    view = view_run(resolve_run(runs, run))
+    if as_json:
+        _print_json(run_record(view))
+    else:
+        print("\n".join(describe(view)))
+
+
+@app.command()
+def checkpoints(names: RunNames = None, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
+    """List checkpoints with epoch, validation accuracy and size."""
+    from goe.core.inventory import list_checkpoints
+    from goe.core.report import percent, size
+
+    views = [view for run in _select(runs, names, None, None) for view in list_checkpoints(run)]
+    if as_json:
+        _print_json(
+            [
+                {
+                    "run_id": view.run_id,
+                    "checkpoint": view.name,
+                    "epoch": view.index.epoch if view.index else None,
+                    "val_accuracy": view.value("val/accuracy"),
+                    "bytes": view.size,
+                    "problem": view.problem,
+                }
+                for view in views
+            ]
+        )
+        return
+    if not views:
+        print(f"no checkpoints in {runs}", file=sys.stderr)
+        return
+    lines = [("run", "checkpoint", "epoch", "val acc %", "size", "")]
+    for view in views:
+        epoch = str(view.index.epoch) if view.index else "–"
+        accuracy = percent(view.value("val/accuracy"), 2)
+        lines.append((view.run_id, view.name, epoch, accuracy, size(view.size), view.problem or ""))
+    _print_columns(lines)
+
+
+@app.command()
+def stop(
+    names: Annotated[list[str], typer.Argument(metavar="RUN…")],
+    runs: Runs = DEFAULT_RUNS,
+    force: Annotated[bool, typer.Option("--force", help="End its processes instead of asking.")] = False,
+) -> None:
+    """Ask runs to stop after their current step; the queue or the same `goe train` resumes them."""
+    from goe.core.overview import view_run
+    from goe.core.rundir import resolve_run
+    from goe.launch.local import LocalLauncher
+
+    for name in names:
+        run = resolve_run(runs, name)
+        if view_run(run).state.is_live:
+            LocalLauncher().stop(run, force=force)
+            print(f"{run.run_id}: {'ending' if force else 'stopping after the current step'}", file=sys.stderr)
+        else:
+            print(f"{run.run_id}: is not running", file=sys.stderr)
+
+
+@queue_app.command("check")
+def queue_check(queue: QueueFile = DEFAULT_QUEUE) -> None:
+    """Read the queue file and report every problem with its line."""
+    from goe.core.queuefile import load_queue
+
+    found = load_queue(queue)
+    experiments = len({run.experiment for run in found.runs})
+    print(f"{queue}: {experiments} experiments, {len(found.runs)} runs, no problems")
+
+
+@queue_app.command("list")
+def queue_list(runs: Runs = DEFAULT_RUNS, queue: QueueFile = DEFAULT_QUEUE, as_json: AsJson = False) -> None:
+    """List the queue's runs in their order, with their state."""
+    from goe.core.queuefile import load_queue
+    from goe.core.report import columns, run_record
+    from goe.launch.runner import pending
+
+    views = pending(load_queue(queue), runs)
+    if as_json:
+        _print_json([run_record(view) for view in views])
+    else:
+        _print_columns(columns(views))
+
+
+@queue_app.command("run")
+def queue_run(
+    runs: Runs = DEFAULT_RUNS,
+    queue: QueueFile = DEFAULT_QUEUE,
+    slots: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once (default: from the file, or one a GPU).")
+    ] = None,
+    gpus: Annotated[str | None, typer.Option(help="GPUs to use, e.g. 0,2.")] = None,
+) -> None:
+    """Train whatever of the queue is not done. Ctrl-C leaves training alive; the next `goe queue run` adopts it."""
+    from goe.core.errors import ConfigError
+    from goe.core.queuefile import load_queue
+    from goe.launch.runner import Runner, make_slots
+    from tui.progress import QueueDisplay
+
+    found = load_queue(queue)
+    if gpus is not None and not all(part.isdecimal() for part in gpus.split(",")):
+        raise ConfigError([f"--gpus: {gpus!r} is not a list of GPU numbers, for example 0,2"])
+    indices = None if gpus is None else [int(part) for part in gpus.split(",")]
+    runs.mkdir(parents=True, exist_ok=True)
+    with QueueDisplay() as display:
+        runner = Runner(
+            found, runs.resolve(), make_slots(found.options, gpus=indices, count=slots), report=display.event
+        )
+        try:
+            complete = runner.run(idle=lambda: display.show(runner.views.values()))
+        except KeyboardInterrupt:
+            display.interrupted(runner.views.values())
+            raise typer.Exit(130) from None
+    display.summary(runner.views.values())
+    raise typer.Exit(0 if complete else 1)
+
+
+@data_app.command("fetch")
+def data_fetch(name: Annotated[str, typer.Argument(help="cifar10 or cifar100.")]) -> None:
+    """Download a data set into the data folder (GOE_DATA, default `data`)."""
+    import subprocess
+
+    raise typer.Exit(subprocess.run([sys.executable, "-P", "-m", "goe.worker", "fetch", name], check=False).returncode)
+
+
+@app.command("tui")
+def tui_(
+    runs: Runs = DEFAULT_RUNS,
+    queue: QueueFile = DEFAULT_QUEUE,
+    once: Annotated[bool, typer.Option("--once", help="Print one plain frame and exit.")] = False,
+) -> None:
+    """Open the dashboard. Quitting it never touches training."""
+    if once or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        import shutil
+
+        from tui.once import frame
+
+        print(frame(runs, queue, shutil.get_terminal_size((100, 24)).columns))
+        return
+    from tui.app import run_app
+
+    run_app(runs, queue)
+
+
+def _print_json(value: object) -> None:
+    import msgspec
+
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _print_columns(lines: Sequence[tuple[str, ...]]) -> None:
+    """Left-aligned columns, two spaces apart."""
+    widths = [max(len(line[place]) for line in lines) for place in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
+
+
+if __name__ == "__main__":
+    main()

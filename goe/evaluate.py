@@ -64,7 +64,7 @@ def evaluate(
     wanted = {score: path for score, path in paths.items() if force or not _is_current(path, index.weights_sha256)}
     if not wanted:
         return list(paths.values())
-    net.to(device, memory_format=torch.channels_last)
+    net.to(device).to(memory_format=torch.channels_last)
     outputs: dict[str, Outputs] = {}
     for name, remedy in sets.missing.items():
         progress(f"without {name}: {remedy}")

@@ -60,7 +60,7 @@ class Trainer:
         self.data = TrainData(self.sets, config, self.device)
         torch.manual_seed(config.seed)
         net = build_model(config.model, num_classes=self.sets.benchmark.num_classes, dropout=config.dropout)
-        self.net = net.to(self.device, memory_format=torch.channels_last)
+        self.net = net.to(self.device).to(memory_format=torch.channels_last)
         self.method: Method = build_method(config.method).to(self.device)
         self.optimiser = SGD(
             [*self.net.parameters(), *self.method.parameters()],
@@ -114,7 +114,7 @@ class Trainer:
         with autocast(self.config, self.device):
             output = self.method.step(self.net, batch, rng)
         self.optimiser.zero_grad(set_to_none=True)
-        output.loss.backward()
+        output.loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return output
 

@@ -62,12 +62,17 @@ def _train_and_evaluate(run: RunDir, attempt: Attempt, journal: Journal, termina
     write_environment(run)
     train(run, journal, root=data_root(), should_stop=lambda: attempt.stop_requested or bool(terminated))
     journal.phase("evaluating")
+
+    def progress(part: str) -> None:
+        journal.update(eta_s=0.0)
+        print(f"evaluating: {part}")  # noqa: T201
+
     evaluate(
         run,
         checkpoint_name=config.evaluate,
         scores=config.scores,
         root=data_root(),
-        progress=lambda name: journal.update(eta_s=0.0) or print(f"evaluating on {name}"),  # type: ignore[func-returns-value]  # noqa: T201
+        progress=progress,
     )
     journal.phase("finished")
 
@@ -130,7 +135,10 @@ def eval_command(paths: Sequence[str], *, checkpoint: str, scores: str, force: b
         try:
             names = scores.split(",") if scores else run.config().scores
             name = checkpoint or run.config().evaluate
-            say = lambda part, run=run: print(f"{run.run_id}: {part}", file=sys.stderr)  # type: ignore[misc]  # noqa: E731, T201
+
+            def say(part: str, run: RunDir = run) -> None:
+                print(f"{run.run_id}: {part}", file=sys.stderr)  # noqa: T201
+
             evaluate(run, checkpoint_name=name, scores=names, root=data_root(), force=force, progress=say)
         except UserError as error:
             print(f"error: {run.run_id}: {error}", file=sys.stderr)  # noqa: T201

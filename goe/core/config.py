@@ -330,6 +330,8 @@ def _check_together(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
         yield {"milestones", "epochs"}, path, last
     if config.nesterov and config.momentum == 0:
         yield {"nesterov", "momentum"}, ("nesterov",), "Nesterov needs momentum above 0"
+    if config.dropout and config.model.startswith("resnet"):
+        yield {"model", "dropout"}, ("dropout",), f"{config.model} has no dropout; leave it out, or use a WRN"
     path = ("method", "filter", "k")
     match config.method:
         case GOE(filter=Filter(strategy="topk", k=k)) if k >= config.outlier_batch_size:

@@ -128,26 +128,19 @@ def render(rows: Sequence[Row], form: Format, *, bold: Callable[[str], str] = la
 
 
 def _render_text(found: Sequence[Block], bold: Callable[[str], str]) -> str:
-    parts = []
+    parts: list[str] = []
     for block in found:
-        grid = [block.header, *(tuple(cell.text for cell in line) for line in block.lines)]
-        widths = [max(len(line[place]) for line in grid) for place in range(len(block.header))]
-        parts.append(block.title)
-        parts.append(
-            "  ".join(
-                text.rjust(width) if place else text.ljust(width)
-                for place, (text, width) in enumerate(zip(block.header, widths, strict=True))
-            )
-        )
-        for line in block.lines:
-            parts.append(
-                "  ".join(
-                    _pad(cell, width, bold, left=place == 0)
-                    for place, (cell, width) in enumerate(zip(line, widths, strict=True))
-                )
-            )
-        parts.append("")
+        lines = [tuple(Cell(text) for text in block.header), *block.lines]
+        widths = [max(len(line[place].text) for line in lines) for place in range(len(block.header))]
+        parts += [block.title, *(_text_line(line, widths, bold) for line in lines), ""]
     return "\n".join([*parts, CONVENTION, ""])
+
+
+def _text_line(line: Sequence[Cell], widths: Sequence[int], bold: Callable[[str], str]) -> str:
+    padded = [
+        _pad(cell, width, bold, left=place == 0) for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+    ]
+    return "  ".join(padded).rstrip()
 
 
 def _pad(cell: Cell, width: int, bold: Callable[[str], str], *, left: bool) -> str:
@@ -163,8 +156,8 @@ def _render_markdown(found: Sequence[Block]) -> str:
     for block in found:
         parts += [f"**{block.title}**", "", f"| {' | '.join(block.header)} |"]
         parts.append(f"|{'|'.join('---' if place == 0 else '---:' for place in range(len(block.header)))}|")
-        for line in block.lines:
-            parts.append(f"| {' | '.join(f'**{cell.text}**' if cell.best else cell.text for cell in line)} |")
+        cells = [[f"**{cell.text}**" if cell.best else cell.text for cell in line] for line in block.lines]
+        parts += [f"| {' | '.join(line)} |" for line in cells]
         parts.append("")
     return "\n".join([*parts, CONVENTION, ""])
 

@@ -20,6 +20,9 @@ DIGITS_MEAN: ChannelStats = (0.5, 0.5, 0.5)
 """Constants and not the digits' own statistics, so that photographs are normalised as sensibly (as SC-OOD's tests)."""
 DIGITS_STD: ChannelStats = (0.25, 0.25, 0.25)
 
+SYNTHETIC_IMAGES: dict[DatasetName, int] = {"digits": 1000, "cifar10": 10_000, "cifar100": 10_000}
+"""Images of each synthetic OOD set: about as many as in the other OOD sets."""
+
 _OTHER_CIFAR: dict[DatasetName, DatasetName] = {"cifar10": "cifar100", "cifar100": "cifar10"}
 
 
@@ -99,15 +102,16 @@ def load_evaluation(config: RunConfig, root: Path) -> EvaluationSets:
     if config.dataset == "digits":
         digits = builtin.digit_splits()
         flower = builtin.image_patches("flower.jpg", 1000, builtin.FLOWER_SEED)
-        ood = (OODSet("near", digits.near), OODSet("far", flower), *_synthetic(1000))
+        ood = (OODSet("near", digits.near), OODSet("far", flower), *_synthetic(config.dataset))
         return EvaluationSets(_digits(), digits.test, ood, missing={})
     test, class_names = cifar.test(config.dataset, root)
     benchmark = _cifar(config.dataset, class_names)
     other = _OTHER_CIFAR[config.dataset]
     if not cifar.present(other, root):
-        return EvaluationSets(benchmark, test, _synthetic(10_000), {other: f"fetch it with `goe data fetch {other}`"})
+        remedy = f"fetch it with `goe data fetch {other}`"
+        return EvaluationSets(benchmark, test, _synthetic(config.dataset), missing={other: remedy})
     near = OODSet("near", ArraySource.ood(other, cifar.test(other, root)[0].data))
-    return EvaluationSets(benchmark, test, (near, *_synthetic(10_000)), missing={})
+    return EvaluationSets(benchmark, test, (near, *_synthetic(config.dataset)), missing={})
 
 
 def _digits() -> Benchmark:
@@ -119,7 +123,8 @@ def _cifar(name: DatasetName, class_names: tuple[str, ...]) -> Benchmark:
     return Benchmark(name, "scood", class_names, cifar.MEAN, cifar.STD)
 
 
-def _synthetic(count: int) -> tuple[OODSet, OODSet]:
+def _synthetic(dataset: DatasetName) -> tuple[OODSet, OODSet]:
+    count = SYNTHETIC_IMAGES[dataset]
     return OODSet("synthetic", synthetic.blobs(count)), OODSet("synthetic", synthetic.gaussian_noise(count))
 
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from goe.core.config import RunConfig
 from goe.core.errors import GoeError
 from goe.core.overview import RunView, view_run, view_runs
 from goe.core.process import ProcessId, is_alive, myself
@@ -134,9 +133,13 @@ def free_slots(slots: Sequence[Slot], live: Iterable[RunView]) -> list[Slot]:
     return free
 
 
-def pending(queue: Queue, runs: Path) -> list[tuple[RunConfig, RunView]]:
-    """Every run of the queue with what is known of it, without creating anything."""
-    return [(config, view_run(RunDir(runs / config.run_id))) for config in queue.runs]
+def pending(queue: Queue, runs: Path) -> list[RunView]:
+    """Every run of the queue with what is known of it, in the queue's order, without creating anything."""
+    directories = [(RunDir(runs / config.run_id), config) for config in queue.runs]
+    return [
+        view_run(run) if run.config_file.exists() else RunView(run, RunState.QUEUED, config)
+        for run, config in directories
+    ]
 
 
 def queue_process(runs: Path) -> ProcessId | None:

@@ -48,7 +48,8 @@ class GOE(Method):
         require_outliers(batch)
         spec = self.spec
         filtered = filter_outliers(net, batch, spec.filter)
-        keep = torch.ones_like(batch.index_out, dtype=torch.bool) if filtered is None else ~filtered.dropped
+        everything = batch.x_out.new_ones(len(batch.x_out), dtype=torch.bool)
+        keep = everything if filtered is None else ~filtered.dropped
         mix = mix_pool(batch, keep, rng, alpha=spec.alpha, beta=spec.beta) if spec.mix_weight > 0 else None
 
         mixed = batch.x[:0] if mix is None else mix.images

@@ -1,0 +1,169 @@
+"""How runs are put into words and numbers, for the command line and the dashboard alike."""
+
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from goe.core.inventory import list_checkpoints
+from goe.core.overview import RunView
+from goe.core.state import RunState
+
+GLYPHS = {
+    RunState.QUEUED: "…",
+    RunState.STARTING: "◌",
+    RunState.RUNNING: "●",
+    RunState.STOPPING: "◐",
+    RunState.DONE: "✓",
+    RunState.STOPPED: "■",
+    RunState.FAILED: "✗",
+    RunState.LOST: "?",
+    RunState.BROKEN: "!",
+}
+"""A sign for each state, so that colour is never the only one."""
+
+
+def state_text(state: RunState) -> str:
+    """The state with its sign."""
+    return f"{GLYPHS[state]} {state}"
+
+
+def percent(value: float | None, digits: int = 1) -> str:
+    """A fraction as percent without the sign; `–` if it is not known."""
+    return "–" if value is None else f"{value * 100:.{digits}f}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A plain number; `–` if it is not known."""
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def duration(seconds: float | None) -> str:
+    """`45s`, `12m05s`, `3h07m`, `2d04h`; `–` if it is not known."""
+    if seconds is None:
+        return "–"
+    whole = max(0, round(seconds))
+    minutes, second = divmod(whole, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d{hour:02d}h"
+    if hours:
+        return f"{hours}h{minute:02d}m"
+    return f"{minutes}m{second:02d}s" if minutes else f"{second}s"
+
+
+def size(count: int) -> str:
+    """Bytes in binary units: `17.3 MiB`."""
+    amount = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if amount < 1024:
+            return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} TiB"
+
+
+def ended_by(view: RunView) -> str:
+    """`exit 0`, `signal 9`, or nothing while it runs."""
+    if view.exit is None:
+        return ""
+    return f"signal {view.exit.signal}" if view.exit.signal is not None else f"exit {view.exit.code}"
+
+
+def progress_line(view: RunView) -> str:
+    """One line on a run: state, epoch, loss, filter rate, accuracy, ETA."""
+    status = view.status
+    if status is None or not status.epochs:
+        return f"{view.run_id}  {state_text(view.state)}"
+    parts = [f"{view.run_id}", state_text(view.state), f"epoch {status.epoch}/{status.epochs}"]
+    parts.append(f"loss {number(view.value('loss'))}")
+    terms = [name for name in status.values if name.startswith("loss/")]
+    parts += [f"{name.removeprefix('loss/')} {number(status.values[name])}" for name in terms]
+    if view.value("filter/rate") is not None:
+        parts.append(f"filtered {percent(view.value('filter/rate'))}%")
+    parts.append(f"val acc {percent(view.value('val/accuracy'))}%")
+    if view.state.is_live:
+        parts.append(f"ETA {duration(status.eta_s)}")
+    return "  ".join(parts)
+
+
+def columns(views: Iterable[RunView]) -> list[tuple[str, ...]]:
+    """A header and a line for each run, as plain text."""
+    lines: list[tuple[str, ...]] = [
+        ("run", "state", "epoch", "loss", "filtered %", "val acc %", "img/s", "ETA", "ended by")
+    ]
+    for view in views:
+        status = view.status
+        lines.append(
+            (
+                view.run_id,
+                state_text(view.state),
+                f"{status.epoch}/{status.epochs}" if status else "–",
+                number(view.value("loss")),
+                percent(view.value("filter/rate")),
+                percent(view.value("val/accuracy")),
+                number(view.value("images_per_s"), 0),
+                duration(status.eta_s) if status and view.state.is_live else "–",
+                ended_by(view) or "–",
+            )
+        )
+    return lines
+
+
+def run_record(view: RunView) -> dict[str, Any]:
+    """Everything known of a run, as JSON has it."""
+    return {
+        "run_id": view.run_id,
+        "path": str(view.run.path),
+        "state": str(view.state),
+        "problem": view.problem,
+        "attempt": view.attempt,
+        **{
+            key: None if part is None else msgspec.to_builtins(part)
+            for key, part in (
+                ("config", view.config),
+                ("launch", view.launch),
+                ("status", view.status),
+                ("exit", view.exit),
+            )
+        },
+    }
+
+
+def describe(view: RunView) -> list[str]:
+    """A run's page as lines of text."""
+    lines = [f"{view.run_id}  {state_text(view.state)}", f"folder     {view.run.path}"]
+    if view.problem:
+        lines.append(f"problem    {view.problem}")
+    if view.launch is not None:
+        where = f"GPU {','.join(map(str, view.launch.gpus))}" if view.launch.gpus else "CPU"
+        begun = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.launch.started))
+        lines.append(f"attempt    {view.attempt}, started {begun} on {view.launch.supervisor.host}, {where}")
+    if view.exit is not None:
+        took = duration(view.exit.ended - view.exit.started)
+        lines.append(f"ended      {ended_by(view)} after {took}, peak memory {size(view.exit.peak_memory)}")
+    if view.status is not None:
+        lines.append(f"progress   {view.status.phase}, epoch {view.status.epoch}/{view.status.epochs}")
+        lines += ["", "metrics"]
+        lines += [f"  {name:<20} {number(value, 4)}" for name, value in view.status.values.items()]
+    checkpoints = list_checkpoints(view.run)
+    if checkpoints:
+        lines += ["", "checkpoints"]
+        for found in checkpoints:
+            epoch = f"epoch {found.index.epoch}" if found.index else "unreadable"
+            accuracy = percent(found.value("val/accuracy"), 2)
+            line = f"  {found.name:<10} {epoch:<10} val acc {accuracy} %  {size(found.size)}  {found.problem or ''}"
+            lines.append(line.rstrip())
+    if view.config is not None:
+        lines += ["", "configuration"]
+        lines += [f"  {key:<20} {value}" for key, value in _flat(msgspec.to_builtins(view.config))]
+    return lines
+
+
+def _flat(table: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
