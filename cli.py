@@ -17,6 +17,7 @@ app = typer.Typer(
     help="A terminal lab for out-of-distribution detection with outlier exposure.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 queue_app = typer.Typer(help="Work through experiments.toml.", no_args_is_help=True)

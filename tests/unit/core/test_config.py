@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from goe.core.config import GOE, METHODS, OE, Baseline, Filter, Outliers, RunConfig, complete, merge
 from goe.core.errors import did_you_mean
 
@@ -103,6 +104,7 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"model": "wrn-40-0"}, ("model",), 'unknown model "wrn-40-0"'),
     ({"model": "wrn-040-2"}, ("model",), 'unknown model "wrn-040-2"'),
     ({"model": "resnet34"}, ("model",), 'unknown model "resnet34" (did you mean "resnet-34"?)'),
+    ({"model": "resnet-18", "dropout": 0.3}, ("dropout",), "resnet-18 has no dropout; leave it out, or use a WRN"),
     ({"model": 40}, ("model",), "expected str, got int"),
     ({"method": "go"}, ("method",), 'unknown method "go" (did you mean "goe"?); known: baseline, goe, oe'),
     ({"method": 3}, ("method",), "a method needs a name; known: baseline, goe, oe"),
@@ -205,7 +207,7 @@ def test_every_choice_but_name_and_seed_changes_the_group() -> None:
 
 
 def test_methods_are_known_by_the_names_in_a_queue_file() -> None:
-    assert METHODS == {"baseline": Baseline, "oe": OE, "goe": GOE}
+    assert {"baseline": Baseline, "oe": OE, "goe": GOE} == METHODS
     assert accepted(method="baseline").method_name == "baseline"
 
 

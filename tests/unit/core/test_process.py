@@ -4,11 +4,13 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
+
 from goe.core import process
 from goe.core.process import ProcessId, identify, is_alive, myself
 
@@ -69,6 +71,10 @@ def test_a_name_with_parentheses_does_not_confuse(tmp_path: Path, sleeper: subpr
     odd.symlink_to(SLEEP)
     child = subprocess.Popen([str(odd), "60"])
     try:
+        end = time.monotonic() + 30
+        while Path(f"/proc/{child.pid}/comm").read_text(encoding="utf-8") != "a) Z 1 (b\n":
+            assert time.monotonic() < end, "the kernel never named it"
+            time.sleep(0.01)
         who, plain = identify(child.pid), identify(sleeper.pid)
         assert who is not None
         assert plain is not None

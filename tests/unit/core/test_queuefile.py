@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from goe.core.config import GOE, OE, Baseline, Filter
 from goe.core.errors import ConfigError
 from goe.core.queuefile import Queue, QueueOptions, load_queue, parse_queue
@@ -145,7 +146,7 @@ WRONG = [
     # names
     ("[[experiment]]\nlr = 0.1\n", ["1: an experiment needs a name"]),
     ("[[experiment]]\nlr = 0.1\nname = 3\n", ["3: an experiment needs a name"]),
-    ("[[experiment]]\nname = 'a b'\n", ["2: \"a b\" can't name a folder"]),
+    ("[[experiment]]\nname = 'a b'\n", ['2: "a b" can\'t name a folder']),
     (HEAD + HEAD + HEAD, ['4: the name "a" is taken by the experiment at line 2', '6: the name "a" is taken by the e']),
     (HEAD + "sweep.lr = [0.1]\n[[experiment]]\nname = 'a-lr0.1'\n", ['5: the name "a-lr0.1" is taken by the exper']),
     ("", ["1: no experiment; add at least one [[experiment]] with a name"]),
@@ -161,7 +162,10 @@ WRONG = [
     (HEAD + "[experiment.sweep]\nepochs = [1]\n'method.name' = ['goo']\n", ['5: unknown method "goo"']),
     (HEAD + "sweep.lr = [0.1, 0.1]\n", ['3: two points of the sweep are called "a-lr0.1"; list each value once']),
     (HEAD + "sweep.method = [{name='oe', weight=0.1}, {name='oe'}]\n", ['3: two points of the sweep are called "a-me']),
-    (HEAD + "[experiment.sweep]\n'method.alpha'=[1]\nmethod.alpha=[1]\n", ["5: sweep over method.alpha: it is swept tw"]),
+    (
+        HEAD + "[experiment.sweep]\n'method.alpha'=[1]\nmethod.alpha=[1]\n",
+        ["5: sweep over method.alpha: it is swept tw"],
+    ),
     # findings that belong to several keys
     (HEAD + "method.filter.k = 200\n[defaults]\noutlier-batch-size = 100\n", ["3: method: k = 200 would drop"]),
     (HEAD + "\nepochs = 4\n[defaults]\nmilestones = [3, 5]\n", ["6: milestones: 5 lies beyond the last epoch, 4"]),

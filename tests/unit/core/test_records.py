@@ -5,6 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+
 from goe.core.records import Metric, MetricsTail, metric_line, series, split_records
 
 

@@ -1,6 +1,7 @@
 """derive_state as a table: every combination of what the files can say."""
 
 import pytest
+
 from goe.core.errors import EXIT_BUG, EXIT_NON_FINITE, EXIT_OK, EXIT_STOPPED, EXIT_USER
 from goe.core.process import ProcessId
 from goe.core.records import Exit, Launch, Phase, Status
@@ -49,13 +50,21 @@ CASES: list[tuple[bool | None, Status | None, Exit | None, bool, float, RunState
     (None, beat("training", -50), None, False, T - 1, S.RUNNING),
     (None, beat("training", 10), None, True, T + 10, S.LOST),
     # an exit code ends all doubt, whatever else is said
-    *[(alive, beat("training"), ended(EXIT_OK), stop, 9 * T, S.DONE) for alive in (True, False, None) for stop in (0, 1)],
-    *[(alive, None, ended(EXIT_STOPPED), stop, 9, S.STOPPED) for alive in (True, False, None) for stop in (0, 1)],
+    *[
+        (alive, beat("training"), ended(EXIT_OK), stop, 9 * T, S.DONE)
+        for alive in (True, False, None)
+        for stop in (True, False)
+    ],
+    *[
+        (alive, None, ended(EXIT_STOPPED), stop, 9, S.STOPPED)
+        for alive in (True, False, None)
+        for stop in (True, False)
+    ],
     *[
         (alive, beat("failed"), ended(code), stop, 9, S.FAILED)
         for code in (EXIT_BUG, EXIT_USER, EXIT_NON_FINITE, 137)
         for alive in (True, False, None)
-        for stop in (0, 1)
+        for stop in (True, False)
     ],
     (False, None, ended(None, 9), False, 9, S.FAILED),
     (False, None, ended(None, 15), False, 9, S.FAILED),

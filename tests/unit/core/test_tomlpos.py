@@ -2,6 +2,7 @@
 
 import pytest
 import tomli
+
 from goe.core.tomlpos import KeyPath, key_lines, line_of
 
 
@@ -18,7 +19,7 @@ from goe.core.tomlpos import KeyPath, key_lines, line_of
         ('"a.b" = 1\n"=" = 2\n\'#\' = 3\n', {("a.b",): 1, ("=",): 2, ("#",): 3}),
         ('"" = 1\n', {("",): 1}),
         (r'"a\"b\u00e9" = 1', {('a"bé',): 1}),
-        ("a = 'x # y'\nb = \"\\\"]\"\nc = 1", {("a",): 1, ("b",): 2, ("c",): 3}),
+        ('a = \'x # y\'\nb = "\\"]"\nc = 1', {("a",): 1, ("b",): 2, ("c",): 3}),
         ('a = """\n[b]\nc = 1 # \\"""\n"""""\nd = 1', {("a",): 1, ("d",): 5}),
         ("a = '''\nb = 1\\'''\nd = 1", {("a",): 1, ("d",): 3}),
         ('a = [""]\nb = """"""\nc = 1', {("a",): 1, ("a", 0): 1, ("b",): 2, ("c",): 3}),
