@@ -154,7 +154,10 @@ def _attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
     if detach:
         print(run.run_id)
         return
-    raise typer.Exit(follow(run))
+    code = follow(run)
+    if code == 0:
+        _print_table([run], queue=None, form="text")
+    raise typer.Exit(code)
 
 
 def _slot(runs: Path, gpu_id: int | None) -> Any:
@@ -166,6 +169,8 @@ def _slot(runs: Path, gpu_id: int | None) -> Any:
 
     present = gpu_indices()
     if not present:
+        if gpu_id is not None:
+            print(f"--gpu-id {gpu_id}: this machine has no GPU; training on the CPU", file=sys.stderr)
         return Slot()
     if gpu_id is not None:
         return Slot(gpus=(gpu_id,))

@@ -8,6 +8,7 @@ Exit codes are those of goe.core.errors. What it has to say goes to stdout and s
 `train.log`.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -25,6 +26,18 @@ RECORDED_TIMEOUT_S = 30.0
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit code says how it ended."""
+    try:
+        return dispatch(argv)
+    except GoeError as error:
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        return error.exit_code
+    except OSError as error:
+        print(f"error: {describe_os_error(error)}", file=sys.stderr)  # noqa: T201
+        return EXIT_USER
+
+
+def dispatch(argv: Sequence[str]) -> int:
+    """The command named first, with the rest as its arguments."""
     command, *rest = argv
     match command:
         case "train":
@@ -36,6 +49,13 @@ def main(argv: Sequence[str]) -> int:
             return fetch_command(rest[0])
         case _:
             raise ValueError(f"unknown worker command {command!r}")
+
+
+def describe_os_error(error: OSError) -> str:
+    """Which file, what the system said, and for a full disk what to do."""
+    advice = "; free some space, then start the run again: it goes on from its last checkpoint"
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return f"{error.filename or 'disk'}: {error.strerror or error}{advice if full else ''}"
 
 
 def data_root() -> Path:
@@ -103,7 +123,7 @@ def _reporting(journal: Journal, work: Callable[[], None]) -> int:
         _last_word(journal, "stopped", None)
         return EXIT_STOPPED
     except OSError as error:
-        return _failed(journal, f"{error.filename or 'disk'}: {error.strerror or error}", EXIT_USER)
+        return _failed(journal, describe_os_error(error), EXIT_USER)
     except GoeError as error:
         return _failed(journal, str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001 -- the worker's border: a bug of ours, shown with its traceback
@@ -150,11 +170,7 @@ def fetch_command(name: str) -> int:
     """Download a data set into the data root."""
     from goe.data.cifar import fetch
 
-    try:
-        fetch(name, data_root())
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        return EXIT_USER
+    fetch(name, data_root())
     return EXIT_OK
 
 

@@ -1,11 +1,11 @@
 """RunConfig: what is filled in, what is refused, and what makes a run's id."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
-from goe.core.config import GOE, METHODS, OE, Baseline, Filter, Outliers, RunConfig, complete, merge
+from goe.core.config import GOE, METHODS, OE, RECIPES, Baseline, Filter, Outliers, RunConfig, complete, merge
 from goe.core.errors import did_you_mean
 
 Problems = list[tuple[tuple[str, ...], str]]
@@ -32,10 +32,9 @@ def refused(**raw: Any) -> Problems:
 
 def test_nothing_given_is_goe_on_digits() -> None:
     config = accepted()
-    assert (config.dataset, config.model, config.epochs, config.batch_size) == ("digits", "wrn-10-1", 10, 64)
-    assert config.method == GOE(filter=Filter(strategy="topk", estimation="msp", k=20))
-    assert config.outliers == Outliers(source="china", contamination=0.1)
-    assert (config.flip, config.dropout, config.milestones) == (0.0, 0.0, (6, 8))
+    assert (config.dataset, config.method_name, config.outliers.source, config.flip) == ("digits", "goe", "china", 0.0)
+    plain = msgspec.to_builtins(config)
+    assert merge(plain, RECIPES["digits"]) == plain
 
 
 def test_cifar_follows_the_paper() -> None:
@@ -44,6 +43,16 @@ def test_cifar_follows_the_paper() -> None:
     assert (config.outlier_batch_size, config.lr, config.momentum, config.weight_decay) == (256, 0.1, 0.9, 5e-4)
     assert config.milestones == (120, 160)
     assert config.outliers.source == "random-300k"
+    assert config.method == GOE(filter=Filter(strategy="topk", estimation="msp", k=20))
+    assert (config.flip, config.schedule, config.evaluate) == (0.5, "multistep", "best")
+
+
+def test_what_is_given_wins_over_the_recipe() -> None:
+    for recipe in RECIPES.values():
+        for key, value in recipe.items():
+            if isinstance(value, int | float) and key not in {"dropout", "flip"}:
+                given = accepted(**{key: value + 1})
+                assert msgspec.to_builtins(given)[key] == value + 1
 
 
 @pytest.mark.parametrize(("model", "dropout"), [("wrn-16-4", 0.3), ("resnet-18", 0.0), ("resnet-34", 0.0)])
@@ -119,11 +128,15 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
         ("method", "filter", "strategy"),
         '"top" is not accepted (did you mean "topk"?)',
     ),
-    ({"method": {"filter": {"k": 128}}}, ("method", "filter", "k"), "would drop the whole outlier batch of 128"),
     (
-        {"method": {"filter": {"strategy": "static", "k": 65}}},
+        {"method": {"filter": {"k": 9}}, "outlier-batch-size": 9},
         ("method", "filter", "k"),
-        "k = 65 is a rank in the ID batch of 64",
+        "would drop the whole outlier batch of 9",
+    ),
+    (
+        {"method": {"filter": {"strategy": "static", "k": 10}}, "batch-size": 9},
+        ("method", "filter", "k"),
+        "k = 10 is a rank in the ID batch of 9",
     ),
     ({"outliers": "chine"}, ("outliers", "source"), '"chine" is not accepted (did you mean "china"?)'),
     ({"outliers": {"contamination": 1.5}}, ("outliers", "contamination"), "expected float <= 1.0, got 1.5"),
@@ -162,9 +175,10 @@ def test_a_missing_name_and_seed_are_reported() -> None:
     assert problems == [(("experiment",), '"experiment" is missing'), (("seed",), '"seed" is missing')]
 
 
-@pytest.mark.parametrize("k", [0, 127])
-def test_the_largest_and_smallest_filter_are_accepted(k: int) -> None:
-    assert accepted(method={"filter": {"k": k}}).method == GOE(filter=Filter(k=k))
+@pytest.mark.parametrize(("strategy", "k"), [("topk", 0), ("topk", 8), ("static", 0), ("static", 9)])
+def test_the_largest_and_smallest_filter_are_accepted(strategy: Literal["topk", "static"], k: int) -> None:
+    config = accepted(method={"filter": {"strategy": strategy, "k": k}}, batch_size=9, outlier_batch_size=9)
+    assert config.method == GOE(filter=Filter(strategy=strategy, k=k))
 
 
 def test_run_id_tells_name_seed_and_group() -> None:
@@ -175,9 +189,9 @@ def test_run_id_tells_name_seed_and_group() -> None:
 
 
 def test_every_choice_but_name_and_seed_changes_the_group() -> None:
-    base = accepted()
+    base = accepted(dataset="cifar10", epochs=10)
     other: dict[str, Any] = {
-        "dataset": "cifar10",
+        "dataset": "cifar100",
         "method": OE(),
         "model": "wrn-16-1",
         "dropout": 0.1,

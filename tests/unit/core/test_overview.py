@@ -162,7 +162,12 @@ def test_damage_breaks_one_run_and_no_other(runs: Path, dead: ProcessId, name: s
         path.mkdir()
     else:
         path.write_bytes(
-            {"cut": whole[:-9], "altered": b"[" + whole[1:], "binary": b"\xff" + whole, "swapped": b"7"}[kind]
+            {
+                "cut": whole[:-9],
+                "altered": b"[" + whole[1:],
+                "binary": whole.replace(b'"', b'"\xff', 1),
+                "swapped": b"7",
+            }[kind]
         )
     views = view_runs(runs)
     assert [view.state for view in views] == [RunState.DONE, RunState.BROKEN]
