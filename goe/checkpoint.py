@@ -55,7 +55,7 @@ def save(
         best_accuracy=best_accuracy,
         saved=time.time(),
     )
-    for name in names:
+    for name in sorted(names, key=lambda name: name == "last"):  # `last` at the end: until then the epoch is not done
         write_json(run.checkpoints / f"{name}.json", index)
     _sweep(run.checkpoints)
 
@@ -65,7 +65,7 @@ def read_index(run: RunDir, name: str) -> CheckpointIndex | None:
     try:
         return read_json(run.checkpoints / f"{name}.json", CheckpointIndex)
     except RunError as error:
-        raise CheckpointError(f"{str(error).partition(';')[0]}; {_remedy(run, name)}") from None
+        raise CheckpointError(f"{str(error).rpartition(';')[0]}; {_remedy(run, name)}") from None
 
 
 def load_weights(run: RunDir, name: str, net: nn.Module) -> CheckpointIndex:
@@ -75,7 +75,12 @@ def load_weights(run: RunDir, name: str, net: nn.Module) -> CheckpointIndex:
         raise CheckpointError(
             f"{run.checkpoints / name}.json: there is no such checkpoint; `goe checkpoints {run.run_id}` lists them"
         )
-    tensors = _read(run, name, index.weights, index.weights_sha256)
+    try:
+        tensors = _read(run, name, index.weights, index.weights_sha256)
+    except CheckpointError:
+        if read_index(run, name) == index:
+            raise
+        return load_weights(run, name, net)  # training went on meanwhile and replaced it
     _load(net, tensors, run.checkpoints / index.weights)
     return index
 
@@ -117,15 +122,15 @@ def _read(run: RunDir, name: str, file: str, digest: str) -> dict[str, Tensor]:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path}: can't be read: {error.strerror}; {_remedy(run, name)}") from None
+        raise CheckpointError(f"{path}: can't be read: {error.strerror}; {_remedy(run, name, file)}") from None
     if hashlib.sha256(data).hexdigest() != digest:
         raise CheckpointError(
-            f"{path}: cut or altered: its SHA-256 is not the one in {name}.json; {_remedy(run, name)}"
+            f"{path}: cut or altered: its SHA-256 is not the one in {name}.json; {_remedy(run, name, file)}"
         )
     try:
         return dict(safetensors.torch.load(data))
     except (safetensors.SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a safetensors file: {error}; {_remedy(run, name)}") from None
+        raise CheckpointError(f"{path}: not a safetensors file: {error}; {_remedy(run, name, file)}") from None
 
 
 def _load(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
@@ -136,9 +141,14 @@ def _load(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
         raise CheckpointError(f"{path}: does not fit this model: {reason}") from None
 
 
-def _remedy(run: RunDir, name: str) -> str:
+def _remedy(run: RunDir, name: str, damaged: str | None = None) -> str:
+    """What to do about checkpoint `name`: the other one is offered only if it stands without the `damaged` file."""
     other = "best" if name == "last" else "last"
-    if (run.checkpoints / f"{other}.json").exists():
+    try:
+        index = read_json(run.checkpoints / f"{other}.json", CheckpointIndex)
+    except RunError:
+        index = None
+    if index is not None and damaged not in {index.weights, index.state}:
         return (
             f"restore the file, or go on from `{other}`: "
             f"cp {run.checkpoints / other}.json {run.checkpoints / name}.json"
@@ -147,7 +157,10 @@ def _remedy(run: RunDir, name: str) -> str:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove data files no index names. An index that can't be read stops the sweep: it may name any of them."""
+    """Remove data files no index names, and what a killed worker left half written.
+
+    An index that can't be read stops the sweep: it may name any of them.
+    """
     used: set[str] = set()
     for path in folder.glob("*.json"):
         try:
@@ -156,6 +169,7 @@ def _sweep(folder: Path) -> None:
             return
         if index is not None:
             used |= {index.weights, index.state}
-    for path in folder.glob("*.safetensors"):
-        if path.name not in used:
+    for path in folder.iterdir():
+        unfinished = path.name.startswith((".epoch-", ".best.json.", ".last.json."))
+        if unfinished or (path.suffix == ".safetensors" and path.name not in used):
             path.unlink(missing_ok=True)

@@ -2,7 +2,7 @@
 
 import io
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
@@ -51,8 +51,8 @@ def evaluate(
 ) -> list[Path]:
     """Evaluate one checkpoint under `scores` and write a result for each; returns their paths.
 
-    A result that exists for the same weights is kept as it is unless `force`. `progress` gets the name of each data set
-    as it is run through. Raises CheckpointError, DataError.
+    A result that exists for the same weights and data sets is kept as it is unless `force`. `progress` gets the name
+    of each data set as it is run through. Raises CheckpointError, DataError.
     """
     config = run.config()
     sets = load_evaluation(config, root)
@@ -61,7 +61,10 @@ def evaluate(
     net = build_model(config.model, num_classes=benchmark.num_classes, dropout=config.dropout)
     index = checkpoint.load_weights(run, checkpoint_name, net)
     paths = {score: run.eval / f"{checkpoint_name}-{score}-{benchmark.protocol}.json" for score in scores}
-    wanted = {score: path for score, path in paths.items() if force or not _is_current(path, index.weights_sha256)}
+    names = [benchmark.name, *(ood.name for ood in sets.ood)]
+    wanted = {
+        score: path for score, path in paths.items() if force or not _is_current(path, index.weights_sha256, names)
+    }
     if not wanted:
         return list(paths.values())
     net.to(device).to(memory_format=torch.channels_last)
@@ -96,12 +99,12 @@ def evaluate(
     return list(paths.values())
 
 
-def _is_current(path: Path, weights_sha256: str) -> bool:
+def _is_current(path: Path, weights_sha256: str, names: Sequence[str]) -> bool:
     try:
         result = read_json(path, EvalResult)
     except RunError:
         return False  # damaged: written anew
-    return result is not None and result.weights_sha256 == weights_sha256
+    return result is not None and result.weights_sha256 == weights_sha256 and list(result.sizes) == names
 
 
 def _values(metrics: object) -> Values:

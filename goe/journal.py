@@ -8,7 +8,7 @@ from typing import Literal, Self
 
 import msgspec
 
-from goe.core.records import Metric, Phase, Status, Values
+from goe.core.records import Metric, Phase, Status, Values, metric_line
 from goe.core.rundir import Attempt, RunDir, write_json
 
 HEARTBEAT_S = 1.0
@@ -22,7 +22,9 @@ class Journal:
         self.status = Status(phase="starting", epochs=epochs, updated=time.time())
         self._beat = 0.0
         self._file = run.metrics_file.open("ab")
-        if self._file.tell() and not _ends_with_newline(run):
+        self.continued = self._file.tell() > 0
+        """Whether an earlier attempt left records."""
+        if self.continued and not _ends_with_newline(run):
             self._file.write(b"\n")  # a record cut by a crash must not swallow the next one
 
     def __enter__(self) -> Self:
@@ -37,7 +39,7 @@ class Journal:
         """Append one record; a value that is not finite is written as null."""
         finite = {name: value if value is not None and math.isfinite(value) else None for name, value in values.items()}
         metric = Metric(kind=kind, epoch=epoch, step=step, time=time.time(), values=finite)
-        self._file.write(msgspec.json.encode(metric) + b"\n")
+        self._file.write(metric_line(metric))
         self._file.flush()
         self.update(epoch=epoch, step=step, values={**self.status.values, **finite})
 

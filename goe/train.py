@@ -83,7 +83,8 @@ class Trainer:
         found = checkpoint.resume(self.directory, net=self.net, method=self.method, optimiser=self.optimiser)
         if found is not None:
             self.epoch, self.best_accuracy = found.epoch, found.best_accuracy
-            self.journal.record("resume", epoch=found.epoch, step=found.step, values={})
+        if self.journal.continued:  # also when it ended before its first checkpoint
+            self.journal.record("resume", epoch=self.epoch, step=self.step, values={})
         self.journal.update(steps=self.config.epochs * self.data.steps_per_epoch)
         self.journal.phase("training")
         clock = Clock(done=self.step, total=self.config.epochs * self.data.steps_per_epoch)
@@ -99,6 +100,7 @@ class Trainer:
         self.net.train()
         self.method.train()
         self.tally = Tally()
+        clock.begin_epoch()
         for number, batch in enumerate(self.data.epoch(self.epoch), start=1):
             step = self.step + number
             rate = learning_rate(config, step - 1, self.data.steps_per_epoch)
@@ -135,7 +137,7 @@ class Trainer:
             "val/accuracy": accuracy,
             "val/loss": loss,
             "lr": float(self.optimiser.param_groups[0]["lr"]),
-            "images_per_s": clock.images_per_s,
+            "images_per_s": clock.epoch_images_per_s,
             "eta_s": clock.eta(),
         }
         names = ["last"]
@@ -144,6 +146,8 @@ class Trainer:
             names.append("best")
         if self.config.keep_every and self.epoch % self.config.keep_every == 0:
             names.append(f"epoch-{self.epoch:03d}")
+        # Before the checkpoint: `resume` takes back a record that is one epoch ahead; a missing one would stay missing.
+        self.journal.record("epoch", epoch=self.epoch, step=self.step, values=values)
         checkpoint.save(
             self.directory,
             tuple(names),
@@ -155,7 +159,6 @@ class Trainer:
             values=values,
             best_accuracy=self.best_accuracy,
         )
-        self.journal.record("epoch", epoch=self.epoch, step=self.step, values=values)
 
     def _validate(self) -> tuple[float, float]:
         """Accuracy and mean cross-entropy on the validation set, without augmentation."""
@@ -248,10 +251,20 @@ class Clock:
 
     done: int
     total: int
-    images_per_s: float = 0.0
 
     def __post_init__(self) -> None:
-        self._first, self._begun, self._lap = self.done, time.monotonic(), time.monotonic()
+        self._first, self._begun = self.done, time.monotonic()
+        self.begin_epoch()
+
+    def begin_epoch(self) -> None:
+        """Start a lap now: what came since the last one, validation and saving, is no training."""
+        self._lap = time.monotonic()
+        self._images, self._seconds = 0, 0.0
+
+    @property
+    def epoch_images_per_s(self) -> float:
+        """Images per second over the laps of the epoch."""
+        return self._images / max(self._seconds, 1e-9)
 
     def due(self) -> bool:
         """Whether it is time for a record."""
@@ -260,9 +273,10 @@ class Clock:
     def lap(self, done: int, images: int) -> float:
         """Note that `done` steps are done, with `images` images since the last lap. Images per second."""
         now = time.monotonic()
-        self.done, self.images_per_s = done, images / max(now - self._lap, 1e-9)
-        self._lap = now
-        return self.images_per_s
+        seconds = now - self._lap
+        self.done, self._lap = done, now
+        self._images, self._seconds = self._images + images, self._seconds + seconds
+        return images / max(seconds, 1e-9)
 
     def eta(self) -> float | None:
         """Seconds to the end of training; None before the first step."""

@@ -160,8 +160,9 @@ def eval_command(paths: Sequence[str], *, checkpoint: str, scores: str, force: b
                 print(f"{run.run_id}: {part}", file=sys.stderr)  # noqa: T201
 
             evaluate(run, checkpoint_name=name, scores=names, root=data_root(), force=force, progress=say)
-        except UserError as error:
-            print(f"error: {run.run_id}: {error}", file=sys.stderr)  # noqa: T201
+        except (UserError, OSError) as error:
+            text = describe_os_error(error) if isinstance(error, OSError) else error
+            print(f"error: {run.run_id}: {text}", file=sys.stderr)  # noqa: T201
             worst = EXIT_USER
     return worst
 

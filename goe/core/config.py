@@ -117,8 +117,11 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
 
     @property
     def group(self) -> str:
-        """8 hex digits of everything but name and seed: runs that differ only by seed share it."""
-        plain = msgspec.to_builtins(self)
+        """8 hex digits of everything but name and seed: runs that differ only by seed share it.
+
+        Fields at their default are left out, so that a field added later does not rename the runs of today.
+        """
+        plain = _not_default(self)
         del plain["experiment"], plain["seed"]
         return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()[:8]
 
@@ -167,6 +170,18 @@ EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
 Path: TypeAlias = tuple[str, ...]
 Report: TypeAlias = Callable[[Path, str], None]
 """Called with the key's path and the finding; the caller knows file and line."""
+
+
+def _not_default(part: Struct) -> dict[str, Any]:
+    """The fields of `part` that differ from their defaults, structs within likewise, as plain values."""
+    kept: dict[str, Any] = {}
+    for field in msgspec.structs.fields(part):
+        value = getattr(part, field.name)
+        if isinstance(value, Struct):
+            kept[field.encode_name] = {"name": value.__struct_config__.tag, **_not_default(value)}
+        elif field.required or value != field.default:
+            kept[field.encode_name] = msgspec.to_builtins(value)
+    return kept
 
 
 def method_name(method: Method) -> str:

@@ -25,7 +25,7 @@ class CheckpointView:
 
 
 def list_checkpoints(run: RunDir) -> list[CheckpointView]:
-    """Every checkpoint of `run`: `best` and `last` first. Sizes are checked, digests are not: see `verify`."""
+    """Every checkpoint of `run`: `best` and `last` first. Digests are not checked; loading a checkpoint does that."""
     paths = sorted(run.checkpoints.glob("*.json"), key=lambda path: (path.stem.startswith("epoch-"), path.stem))
     return [_view(run, path) for path in paths if not path.name.startswith(".")]
 
@@ -37,8 +37,24 @@ def _view(run: RunDir, path: Path) -> CheckpointView:
         return CheckpointView(run.run_id, path.stem, None, 0, str(error))
     if index is None:
         return CheckpointView(run.run_id, path.stem, None, 0, "removed just now")
-    files = [run.checkpoints / index.weights, run.checkpoints / index.state]
-    gone = [file.name for file in files if not file.exists()]
-    total = sum(file.stat().st_size for file in files if file.exists())
+    sizes = {name: _size(run.checkpoints / name) for name in (index.weights, index.state)}
+    gone = [name for name, size in sizes.items() if size is None]
+    if gone and _replaced(path, index):
+        return _view(run, path)
     problem = f"{', '.join(gone)}: missing in {run.checkpoints}" if gone else None
-    return CheckpointView(run.run_id, path.stem, index, total, problem)
+    return CheckpointView(run.run_id, path.stem, index, sum(size or 0 for size in sizes.values()), problem)
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _replaced(path: Path, index: CheckpointIndex) -> bool:
+    """Whether training went on meanwhile and replaced the checkpoint, so that its old files are rightly gone."""
+    try:
+        return read_json(path, CheckpointIndex) != index
+    except RunError:
+        return True

@@ -65,9 +65,12 @@ def _view(run: RunDir, now: float) -> RunView:
     launch = attempt.launch()
     alive = _alive(launch)  # before exit.json: see derive_state
     exit_ = attempt.exit()
-    status = attempt.status()
+    try:
+        status, damage = attempt.status(), None
+    except RunError as error:  # only a heartbeat: the state does not hang on it
+        status, damage = None, str(error)
     state = derive_state(launch, alive=alive, status=status, exit_=exit_, stop=attempt.stop_requested, now=now)
-    problem = _problem(state, alive, launch, exit_, status)
+    problem = _problem(state, alive, launch, exit_, status) or damage
     return RunView(run, state, config, attempt.number, launch, status, exit_, problem)
 
 

@@ -2,7 +2,7 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,20 +88,24 @@ def aggregate(measured: Iterable[Measured], expected: Iterable[RunConfig]) -> li
     seeds: dict[tuple[str, str], set[int]] = {}
     for config in expected:
         seeds.setdefault((config.experiment, config.group), set()).add(config.seed)
-    groups: dict[tuple[str, ...], list[Measured]] = {}
+    groups: dict[tuple[str, ...], dict[int, Measured]] = {}
+    test_sets: dict[tuple[str, str], dict[str, None]] = {}
     for item in measured:
-        key = (item.config.experiment, item.config.group)
-        seeds.setdefault(key, set()).add(item.config.seed)
-        result = item.result
-        groups.setdefault((*key, result.score, result.protocol, result.checkpoint), []).append(item)
+        config, result = item.config, item.result
+        key = (config.experiment, config.group)
+        seeds.setdefault(key, set()).add(config.seed)
+        groups.setdefault((*key, result.score, result.protocol, result.checkpoint), {})[config.seed] = item
+        test_sets.setdefault((result.id_dataset, result.protocol), {}).update(dict.fromkeys(result.detection))
     order = {key: place for place, key in enumerate(seeds)}
     ranked = sorted(groups.items(), key=lambda group: order[group[0][0], group[0][1]])
-    return [row for key, items in ranked for row in _rows(items, len(seeds[key[0], key[1]]))]
+    return [row for key, items in ranked for row in _rows(list(items.values()), len(seeds[key[0], key[1]]), test_sets)]
 
 
-def _rows(items: Sequence[Measured], expected: int) -> Iterable[Row]:
+def _rows(
+    items: Sequence[Measured], expected: int, test_sets: Mapping[tuple[str, str], Iterable[str]]
+) -> Iterable[Row]:
     config, result = items[0].config, items[0].result
-    values = [_flatten(item.result) for item in items]
+    values = [_flatten(item.result, test_sets[item.result.id_dataset, item.result.protocol]) for item in items]
     for test_set, metric in dict.fromkeys(key for each in values for key in each):
         found = [each.get((test_set, metric)) for each in values]
         kept = [value for value in found if value is not None and math.isfinite(value)]
@@ -123,9 +127,12 @@ def _rows(items: Sequence[Measured], expected: int) -> Iterable[Row]:
         )
 
 
-def _flatten(result: EvalResult) -> dict[tuple[str, str], float | None]:
+def _flatten(result: EvalResult, test_sets: Iterable[str]) -> dict[tuple[str, str], float | None]:
+    """Every value by test set and metric. `test_sets` are all of the protocol that any run was tested on: a mean over
+    fewer would not compare.
+    """
     flat = {(result.id_dataset, metric): value for metric, value in result.classification.items()}
-    for metric, value in average(result.detection).items():
+    for metric, value in average({name: result.detection.get(name, {}) for name in test_sets}).items():
         flat[AVERAGE, metric] = value
     for test_set, metrics in result.detection.items():
         for metric, value in metrics.items():

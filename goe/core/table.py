@@ -82,7 +82,7 @@ def _block(title: str, rows: Sequence[Row], columns: Sequence[tuple[str, str, Me
     for (name, config), line in zip(experiments, table, strict=True):
         label = f"{name} ({config})" if names.count(name) > 1 else name
         counts = [row for row in line if row is not None]
-        seeds = f"{min(row.n for row in counts)}/{counts[0].expected}" if counts else "0"
+        seeds = f"{max(row.n for row in counts)}/{counts[0].expected}" if counts else "0"
         cells = [
             Cell(_text(row, style), row is not None and row.mean is not None and _shown(row.mean, style) == best[place])
             for place, (row, (_, _, style)) in enumerate(zip(line, columns, strict=True))
@@ -131,7 +131,7 @@ def _render_text(found: Sequence[Block], bold: Callable[[str], str]) -> str:
     parts: list[str] = []
     for block in found:
         lines = [tuple(Cell(text) for text in block.header), *block.lines]
-        widths = [max(len(line[place].text) for line in lines) for place in range(len(block.header))]
+        widths = [max(_width(line[place], bold) for line in lines) for place in range(len(block.header))]
         parts += [block.title, *(_text_line(line, widths, bold) for line in lines), ""]
     return "\n".join([*parts, CONVENTION, ""])
 
@@ -144,11 +144,14 @@ def _text_line(line: Sequence[Cell], widths: Sequence[int], bold: Callable[[str]
 
 
 def _pad(cell: Cell, width: int, bold: Callable[[str], str], *, left: bool) -> str:
-    blank = " " * (width - len(cell.text))
-    if not cell.best:
-        return cell.text + blank if left else blank + cell.text
-    marked = bold(cell.text)
-    return (blank[1:] if blank and marked.startswith("*") else blank) + marked
+    blank = " " * (width - _width(cell, bold))
+    text = bold(cell.text) if cell.best else cell.text
+    return text + blank if left else blank + text
+
+
+def _width(cell: Cell, bold: Callable[[str], str]) -> int:
+    """Columns on the screen: a star takes one, an escape sequence none."""
+    return len(cell.text) + (cell.best and bold("").startswith("*"))
 
 
 def _render_markdown(found: Sequence[Block]) -> str:

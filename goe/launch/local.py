@@ -33,6 +33,7 @@ class LocalLauncher:
                 stderr=errors,
                 start_new_session=True,
             )
+            children.append(supervisor)
             deadline = time.monotonic() + CLAIM_TIMEOUT_S
             while run.attempt_count() < attempt:
                 if supervisor.poll() not in {None, 0} or time.monotonic() > deadline:
@@ -40,7 +41,6 @@ class LocalLauncher:
                     said = errors.read().decode(errors="replace").strip().splitlines()
                     raise LaunchError(f"{run.run_id}: could not be started: {said[-1] if said else 'no answer'}")
                 time.sleep(_POLL_S)
-        _children.append(supervisor)
         mine = run.attempt()
         return mine is not None and mine.launch().supervisor.pid == supervisor.pid
 
@@ -60,12 +60,13 @@ class LocalLauncher:
                 os.killpg(launch.worker.pid, signal.SIGKILL)
 
 
-_children: list[subprocess.Popen[bytes]] = []
+children: list[subprocess.Popen[bytes]] = []
+"""What this process started and did not bury yet."""
 
 
 def reap() -> None:
-    """Collect supervisors that ended, so that none stays a zombie while a queue runs for weeks."""
-    _children[:] = [child for child in _children if child.poll() is None]
+    """Collect children that ended, so that none stays a zombie while a queue runs for weeks."""
+    children[:] = [child for child in children if child.poll() is None]
 
 
 def _send(process: ProcessId, number: signal.Signals) -> None:

@@ -22,7 +22,7 @@ from goe.core.rundir import RunDir, read_json, write_json
 from goe.core.state import RunState
 from goe.launch.base import Launcher, Slot
 from goe.launch.gpu import gpu_indices
-from goe.launch.local import LocalLauncher, reap
+from goe.launch.local import LocalLauncher, children, reap
 
 POLL_S = 0.3
 EventKind: TypeAlias = Literal["found", "started", "ended", "error"]
@@ -156,13 +156,14 @@ def start_detached(runs: Path, queue: Path) -> None:
     load_queue(queue)
     runs.mkdir(parents=True, exist_ok=True)
     with (runs / ".queue.log").open("ab") as log:
-        subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, "-P", "-m", "goe.launch.runner", str(runs), str(queue)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
+    children.append(child)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from goe.core.rundir import RunDir, write_json
 GRACE_S = 10
 """Between SIGTERM and SIGKILL."""
 RETRY_S = 2.0
-"""Between tries to write `exit.json` on a full disk: the exit code exists nowhere else."""
+"""Between tries to write on a full disk: who the worker is and how it ended is known nowhere else."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -62,10 +62,12 @@ def supervise(run: RunDir, launch: Launch) -> None:
     signal.signal(signal.SIGTERM, lambda *_: _terminate(worker.pid))
     signal.signal(signal.SIGALRM, lambda *_: _signal_group(worker.pid, signal.SIGKILL))
     # The worker waits until it finds itself in this file, so no worker ever trains unrecorded.
-    write_json(claimed.launch_file, msgspec.structs.replace(launch, worker=identify(worker.pid)))
+    recorded = msgspec.structs.replace(launch, worker=identify(worker.pid))
+    _until_written(lambda: write_json(claimed.launch_file, recorded))
     _, status, usage = os.wait4(worker.pid, 0)
     worker.returncode = os.waitstatus_to_exitcode(status)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.alarm(0)
     _signal_group(worker.pid, signal.SIGKILL)  # whatever the worker left behind
     ended = Exit(
         code=worker.returncode if worker.returncode >= 0 else None,

@@ -103,8 +103,8 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"nesterov": True, "momentum": 0}, ("nesterov",), "Nesterov needs momentum above 0"),
     ({"dropout": 1.0}, ("dropout",), "expected float < 1.0, got 1.0"),
     ({"milestones": 5}, ("milestones",), "expected array, got int"),
-    ({"milestones": [5, 5]}, ("milestones",), "[5, 5] must rise"),
-    ({"milestones": [5, 11]}, ("milestones",), "11 lies beyond the last epoch, 10"),
+    ({"milestones": [5, 5], "epochs": 10}, ("milestones",), "[5, 5] must rise"),
+    ({"milestones": [5, 11], "epochs": 10}, ("milestones",), "11 lies beyond the last epoch, 10"),
     ({"scores": []}, ("scores",), "expected array of length >= 1, got []"),
     ({"scores": "msp"}, ("scores",), "expected array, got str"),
     ({"scores": ["msp", "energi"]}, ("scores",), '"energi" is not accepted (did you mean "energy"?)'),
@@ -245,3 +245,14 @@ def test_merge(base: dict[str, Any], over: dict[str, Any], merged: dict[str, Any
 def test_did_you_mean_is_silent_when_nothing_is_near() -> None:
     assert did_you_mean("zzz", ["epochs", "lr"]) == ""
     assert did_you_mean("epoch", ["epochs", "lr"]) == ' (did you mean "epochs"?)'
+
+
+def test_a_field_at_its_default_does_not_count_for_the_id() -> None:
+    def made(**extra: Any) -> str:
+        config = complete({"experiment": "x", "seed": 1, **extra}, lambda _, finding: pytest.fail(finding))
+        assert config is not None
+        return config.run_id
+
+    plain = made()
+    assert made(momentum=0.9) == made(**{"lr-decay": 0.1}) == made(method={"name": "goe", "alpha": 1.0}) == plain
+    assert len({plain, made(momentum=0.8), made(method="oe"), made(method={"name": "goe", "alpha": 2.0})}) == 4

@@ -170,7 +170,8 @@ def test_damage_breaks_one_run_and_no_other(runs: Path, dead: ProcessId, name: s
             }[kind]
         )
     views = view_runs(runs)
-    assert [view.state for view in views] == [RunState.DONE, RunState.BROKEN]
+    heartbeat = name.endswith("status.json")  # the state does not hang on it
+    assert [view.state for view in views] == [RunState.DONE, RunState.DONE if heartbeat else RunState.BROKEN]
     assert (views[0].run_id, views[0].problem) == (good.run_id, None)
     assert views[1].problem is not None
     assert views[1].problem.startswith(f"{path}: ")
