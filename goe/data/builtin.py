@@ -14,7 +14,7 @@ from goe.data.source import ArraySource, Pixels
 
 NUM_CLASSES = 8
 SIDE = 32
-MIN_PATCH_SIDE = 8
+MIN_PATCH_SIDE = 4
 """Pixels of a photograph. Small patches are smooth, and some of them dark, which large ones of china.jpg never are."""
 CHINA_SEED = 1
 FLOWER_SEED = 2
@@ -61,7 +61,7 @@ def digit_splits() -> DigitSplits:
 def image_patches(photo: str, count: int, seed: int) -> ArraySource:
     """`count` random square patches of a scikit-learn sample photograph, as 32x32 RGB, all labelled OOD.
 
-    The side is log-uniform from 8 pixels to the photograph's short side (so that every octave of scale is as frequent)
+    The side is log-uniform from 4 pixels to the photograph's short side (so that every octave of scale is as frequent)
     and the place uniform. `photo` is `china.jpg` or `flower.jpg`; a longer set begins with the shorter one's patches.
     """
     from sklearn.datasets import load_sample_image
