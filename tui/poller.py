@@ -244,19 +244,23 @@ def _checkpoint(path: Path) -> Checkpoint:
 def read_results(runs: Path, plan: Plan) -> Results:
     """The evaluation table over every run, and what it lacks."""
     plan.poll()
-    measured: list[Measured] = []
-    problems: list[str] = []
     try:
         found = find_runs(runs)
-        queue = None if plan.problems else plan.path
-        expected = expected_runs(found, queue)
+        expected = expected_runs([], None if plan.problems else plan.path)
     except (RunError, ConfigError) as error:
         return Results(problems=(str(error),))
+    measured: list[Measured] = []
+    problems: list[str] = []
     for run in found:
-        some, damaged = _guarded(run, lambda run: gather([run]), lambda view: ([], [view.problem or ""]))
+        configs, some, damaged = _guarded(run, _results_of, lambda view: ([], [], [view.problem or ""]))
+        expected += configs
         measured += some
         problems += damaged
     return Results(tuple(blocks(aggregate(measured, expected))), _missing(measured, expected), tuple(problems))
+
+
+def _results_of(run: RunDir) -> tuple[list[RunConfig], list[Measured], list[str]]:
+    return expected_runs([run], None), *gather([run])
 
 
 def _missing(measured: Sequence[Measured], expected: Sequence[RunConfig]) -> tuple[str, ...]:

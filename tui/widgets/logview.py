@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 from rich.cells import cell_len
+from rich.segment import Segment
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
@@ -131,7 +132,9 @@ class LogView(ScrollView, can_focus=True):
             return Strip.blank(width, style)
         text = Text(self._lines[number], style, no_wrap=True, end="")
         self._mark_selection(text, number)
-        strip = Strip(text.render(self.app.console)).crop_extend(left, left + width, style)
+        # rich leaves the style out of a text without spans, which would show the terminal's own background
+        segments = Segment.apply_style(text.render(self.app.console), style)
+        strip = Strip(segments).crop_extend(left, left + width, style)
         return strip.apply_offsets(left, number)
 
     def _mark_selection(self, text: Text, number: int) -> None:

@@ -1,0 +1,201 @@
+"""What the poller reads and posts: changes are seen, damage stays with its run, reading is bounded."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+import pytest
+from conftest import Lab, newest
+from textual.message import Message
+
+import tui.poller
+from goe.core.overview import RunView, view_run
+from goe.core.results import aggregate, expected_runs, gather
+from goe.core.rundir import RunDir, find_runs
+from goe.core.state import RunState
+from goe.core.table import blocks
+from tui.messages import DetailRead, OverviewRead, ResultsRead
+from tui.poller import LOG_BYTES, LogTail, Plan, Poller, RunReader, read_overview, read_results
+
+
+def wait_until(condition: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "timed out"
+        time.sleep(0.01)
+
+
+class Ear:
+    """A running poller and what it said."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.heard: list[Message] = []
+        self.poller = Poller(lab.runs, lab.queue, self.heard.append)
+        self.thread = threading.Thread(target=self.poller.run)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.poller.stop()
+        self.thread.join(5)
+        assert not self.thread.is_alive()
+
+    def last(self, kind: type[Message]) -> Message | None:
+        return next((message for message in reversed(self.heard) if type(message) is kind), None)
+
+
+def test_posts_overview_then_detail_and_results_when_asked(lab: Lab) -> None:
+    run = lab.running()
+    lab.metrics(run)
+    with Ear(lab) as ear:
+        wait_until(lambda: ear.last(OverviewRead))
+        assert ear.last(DetailRead) is None
+        assert ear.last(ResultsRead) is None
+        ear.poller.open(run)
+        ear.poller.watch_results(True)
+        wait_until(lambda: ear.last(DetailRead))
+        wait_until(lambda: ear.last(ResultsRead))
+        ear.poller.open(None)
+        ear.poller.watch_results(False)
+        count = len(ear.heard)
+        wait_until(lambda: sum(isinstance(message, OverviewRead) for message in ear.heard[count:]) >= 2)
+        late = [message for message in ear.heard[count:] if not isinstance(message, OverviewRead)]
+        assert len(late) <= 1  # one may have been on its way
+
+
+def test_stop_is_prompt(lab: Lab) -> None:
+    with Ear(lab) as ear:
+        wait_until(lambda: ear.last(OverviewRead))
+        started = time.monotonic()
+        ear.poller.stop()
+        ear.thread.join(5)
+        assert time.monotonic() - started < 0.4  # not at the end of its second
+
+
+def test_overview_follows_the_files(lab: Lab) -> None:
+    plan = Plan(lab.queue)
+    run = lab.queued()
+    assert [view.state for view in read_overview(lab.runs, plan).views] == [RunState.QUEUED]
+    lab.running()
+    view = read_overview(lab.runs, plan).views[0]
+    assert (view.state, view.value("loss")) == (RunState.RUNNING, 0.5123)
+    lab.ended(run)
+    assert read_overview(lab.runs, plan).views[0].state is RunState.DONE
+
+
+def test_an_exception_stays_with_its_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = lab.running("bad"), lab.running("good")
+    lab.result(good, 0.9)
+
+    def view(run: RunDir, now: float | None = None) -> RunView:
+        if run.run_id == bad.run_id:
+            raise ZeroDivisionError("a bug of ours")
+        return view_run(run, now)
+
+    monkeypatch.setattr(tui.poller, "view_run", view)
+    views = {each.run_id: each for each in read_overview(lab.runs, Plan(lab.queue)).views}
+    assert views[good.run_id].state is RunState.RUNNING
+    assert views[bad.run_id].state is RunState.BROKEN
+    assert "ZeroDivisionError: a bug of ours" in (views[bad.run_id].problem or "")
+    assert RunReader(bad).read().view.state is RunState.BROKEN
+
+
+def test_the_plan_survives_a_broken_queue_file(lab: Lab) -> None:
+    plan = Plan(lab.queue)
+    assert read_overview(lab.runs, plan).planned == 4
+    lab.queue.write_text("[[experiment]]\nnome = 1\n")
+    overview = read_overview(lab.runs, plan)
+    assert overview.planned == 4
+    assert len(overview.queue_problems) == 2
+    lab.queue.unlink()
+    assert read_overview(lab.runs, plan).queue_problems == ()
+
+
+def test_detail_follows_metrics_and_counts_bad_records(lab: Lab) -> None:
+    run = lab.running()
+    lab.metrics(run, 1, 20)
+    reader = RunReader(run)
+    first = reader.read()
+    curves = {one.name: one for one in (*first.curves.loss, *first.curves.filtering)}
+    assert set(curves) == {"total", "ce", "val", "rate", "precision", "recall"}
+    assert list(curves["total"].y)[:2] == [2.0, 1.0]
+    assert list(curves["val"].x) == [10.0, 20.0]
+    assert first.bad_records == 0
+    with run.metrics_file.open("ab") as file:
+        file.write(b'{"kind":"train", cut\n')
+    lab.metrics(run, 21, 30)
+    second = reader.read()
+    assert second.bad_records == 1
+    assert len(second.curves.loss[0].x) == 30
+    assert reader.read().curves is second.curves  # nothing new, nothing made anew
+
+
+def test_only_the_end_of_a_large_log_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "train.log"
+    tail = LogTail(path)
+    tail.poll()
+    assert tail.lines == ()
+    path.write_text("one\ntwo")
+    tail.poll()
+    assert (tail.lines, tail.cut) == (("one", "two"), False)
+    with path.open("w") as file:
+        file.writelines(f"line {number}\n" for number in range(100_000))
+    tail.poll()
+    assert tail.cut
+    assert tail.lines[-1] == "line 99999"
+    assert tail.lines[0].startswith("line ")
+    assert sum(len(line) + 1 for line in tail.lines) <= LOG_BYTES
+    path.write_bytes(b"\xff\xfe bytes\n")
+    tail.poll()
+    assert tail.lines == ("\ufffd\ufffd bytes",)
+
+
+def test_checkpoints_with_damage(lab: Lab) -> None:
+    run = lab.running()
+    lab.checkpoint(run, "epoch-003", 3)
+    lab.checkpoint(run, "best", 2)
+    lab.checkpoint(run, "last", 4)
+    (run.checkpoints / "epoch-001.json").write_text("{")
+    (run.checkpoints / "epoch-002.safetensors").unlink()
+    found = RunReader(run).read().checkpoints
+    assert [(one.name, one.problem) for one in found] == [
+        ("last", None),
+        ("best", "weights missing"),
+        ("epoch-001", "cut or altered"),
+        ("epoch-003", None),
+    ]
+    assert found[0].size == 2_500_000
+
+
+def test_results_are_those_of_the_table(lab: Lab) -> None:
+    for seed, auroc in ((1, 0.9), (2, 0.95)):
+        lab.result(lab.done("baseline", seed, "baseline"), auroc)
+    lab.result(lab.done("extra", 1), 0.8)
+    lab.broken()
+    (lab.done("extra", 2).eval / "last-msp-far-ood.json").write_text("{")
+    results = read_results(lab.runs, Plan(lab.queue))
+    runs = find_runs(lab.runs)
+    assert list(results.blocks) == blocks(aggregate(gather(runs)[0], expected_runs(runs, lab.queue)))
+    assert results.missing == ("goe (0/2)",)
+    assert len(results.problems) == 2
+
+
+def test_an_unreadable_folder_is_one_message(lab: Lab) -> None:
+    lab.runs.write_text("a file")
+    overview = read_overview(lab.runs, Plan(lab.queue))
+    assert overview.views == ()
+    assert "can't be read" in (overview.problem or "")
+    assert read_results(lab.runs, Plan(lab.queue)).problems
+
+
+def test_a_run_that_vanishes_is_no_error(lab: Lab) -> None:
+    run = lab.running()
+    reader = RunReader(run)
+    reader.read()
+    run.path.rename(lab.runs / ".gone")
+    assert reader.read().view.state is RunState.BROKEN
+    assert newest(RunDir(lab.runs / ".gone")).number == 1

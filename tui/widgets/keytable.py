@@ -1,0 +1,103 @@
+"""A table of rows that come and go: updated cell by cell, and the cursor stays on its row; h, j, k, l, g, G move it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable
+
+Cell = tuple[str, str]
+"""Text and rich style."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """Title and width of a column."""
+
+    title: str
+    width: int
+    right: bool = False
+
+
+class KeyTable(DataTable[Text]):
+    """Rows by key. `show` is the only way in."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("k", "cursor_up", "Up", show=False),
+        Binding("j", "cursor_down", "Down", show=False),
+        Binding("h", "cursor_left", "Left", show=False),
+        Binding("l", "cursor_right", "Right", show=False),
+        Binding("g,home", "scroll_top", "First", show=False),
+        Binding("G,end", "scroll_bottom", "Last", show=False),
+    ]
+    DEFAULT_CSS = """
+    KeyTable {
+        height: 1fr;
+        background: transparent;
+        scrollbar-size: 1 1;
+
+        &:focus { background-tint: transparent; }
+        & > .datatable--header, &:focus > .datatable--header {
+            background: transparent;
+            background-tint: transparent;
+            color: $text-muted;
+            text-style: none;
+        }
+        & > .datatable--even-row, & > .datatable--odd-row, &:dark > .datatable--even-row { background: transparent; }
+        & > .datatable--hover { background: $foreground 4%; }
+        & > .datatable--cursor, &:focus > .datatable--cursor {
+            background: $primary 25%;
+            color: $foreground;
+            text-style: bold;
+        }
+        &:nocolor > .datatable--cursor, &:nocolor:focus > .datatable--cursor { text-style: reverse; }
+    }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name for it
+        super().__init__(id=id, cursor_type="row", cursor_foreground_priority="renderable")
+        self._headings: tuple[Heading, ...] = ()
+        self._shown: dict[str, tuple[Cell, ...]] = {}
+
+    @property
+    def row_key(self) -> str | None:
+        """The key of the row under the cursor."""
+        keys = list(self._shown)
+        return keys[self.cursor_row] if 0 <= self.cursor_row < len(keys) else None
+
+    def show(self, headings: Sequence[Heading], rows: Mapping[str, tuple[Cell, ...]]) -> None:
+        """Show these columns and rows; only cells that differ are drawn again."""
+        headings = tuple(headings)
+        if headings == self._headings and list(rows) == list(self._shown):
+            self._update(rows)
+        else:
+            self._rebuild(headings, rows)
+        self._shown = dict(rows)
+
+    def _update(self, rows: Mapping[str, tuple[Cell, ...]]) -> None:
+        for key, cells in rows.items():
+            for heading, old, new in zip(self._headings, self._shown[key], cells, strict=True):
+                if old != new:
+                    self.update_cell(key, heading.title, _text(heading, new))
+
+    def _rebuild(self, headings: tuple[Heading, ...], rows: Mapping[str, tuple[Cell, ...]]) -> None:
+        key, row, scroll = self.row_key, self.cursor_row, self.scroll_y
+        with self.app.batch_update():
+            self.clear(columns=headings != self._headings)
+            if headings != self._headings:
+                self._headings = headings
+                for heading in headings:
+                    self.add_column(_text(heading, (heading.title, "")), width=heading.width, key=heading.title)
+            for name, cells in rows.items():
+                texts = (_text(heading, cell) for heading, cell in zip(headings, cells, strict=True))
+                self.add_row(*texts, key=name)
+            place = list(rows).index(key) if key is not None and key in rows else min(row, len(rows) - 1)
+            self.move_cursor(row=max(0, place), animate=False)
+            self.scroll_to(y=scroll, animate=False)
+
+
+def _text(heading: Heading, cell: Cell) -> Text:
+    text, style = cell
+    return Text(text, style, justify="right" if heading.right else "left", no_wrap=True, overflow="ellipsis")
