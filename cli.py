@@ -99,6 +99,10 @@ def train(
     _attach(RunDir.create(runs.resolve(), config), gpu_id, detach=detach)
 
 
+_OWN = {"experiment": "name", "name": "name", "seed": "trial", "seeds": "trial"}
+"""Keys with an option of their own."""
+
+
 def _config(raw: dict[str, Any], settings: Sequence[str], trial: str, name: str | None) -> "RunConfig":
     """One run's configuration from options. Raises ConfigError with every problem."""
     import tomli
@@ -120,11 +124,11 @@ def _config(raw: dict[str, Any], settings: Sequence[str], trial: str, name: str 
                 added = {}
         if not added:
             problems.append(f"--set: {setting!r} is not KEY=VALUE, for example --set lr=0.05")
+        problems += [f"--set: {key}: use --{_OWN[key]} instead" for key in added if key in _OWN]
         raw = merge(raw, spell_out(added))
     draft = spell_out(raw)
-    label = name or "-".join(
-        str(part) for part in (draft["method"]["name"], draft["dataset"], draft.get("model", "")) if part
-    )
+    chosen = draft["method"].get("name") if isinstance(draft["method"], dict) else None  # what is wrong comes below
+    label = name or "-".join(str(part) for part in (chosen, draft["dataset"], draft.get("model")) if part)
     raw = {**raw, "experiment": label, "seed": int(trial) if trial.isdecimal() else 0}
     config = complete(raw, lambda path, finding: problems.append(f"--{'.'.join(path)}: {finding}"))
     if problems or config is None:
@@ -172,6 +176,10 @@ def _slot(runs: Path, gpu_id: int | None) -> Any:
         if gpu_id is not None:
             print(f"--gpu-id {gpu_id}: this machine has no GPU; training on the CPU", file=sys.stderr)
         return Slot()
+    if gpu_id is not None and gpu_id not in present:  # the run would quietly train on the CPU
+        from goe.core.errors import ConfigError
+
+        raise ConfigError([f"--gpu-id: no GPU {gpu_id} here; there are {', '.join(map(str, present))}"])
     if gpu_id is not None:
         return Slot(gpus=(gpu_id,))
     slots = make_slots(QueueOptions(), gpus=present)
@@ -206,6 +214,9 @@ def eval_(
         )
     chosen = _select(runs, names, dataset, model)
     ready = [run for run in chosen if (run.checkpoints / "last.json").exists()]
+    for run in chosen if names and ready else ():
+        if run not in ready:
+            print(f"{run.run_id}: has no checkpoint yet; left out", file=sys.stderr)
     if not ready:
         what = " ".join(filter(None, [dataset, model]))
         raise RunError(f"{runs}: no trained run{f' of {what}' if what else ''} to evaluate; `goe train` makes one")

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from goe.core.overview import RunView, view_run
 from goe.core.records import Metric, MetricsTail
-from goe.core.report import duration, ended_by, number, percent, progress_line, state_text
+from goe.core.report import duration, ended_by, number, percent, progress_line, state_label
 from goe.core.rundir import RunDir
 from goe.core.state import RunState
 from goe.launch.local import LocalLauncher, reap
@@ -91,7 +91,7 @@ def epoch_line(record: Metric, view: RunView) -> str:
 
 def _farewell(view: RunView) -> int:
     if view.state is RunState.DONE:
-        print(f"{view.run_id} {state_text(view.state)}; `goe show {view.run_id}` shows it", file=sys.stderr)  # noqa: T201
+        print(f"{view.run_id} {state_label(view.state)}; `goe show {view.run_id}` shows it", file=sys.stderr)  # noqa: T201
         return 0
     if view.state is RunState.STOPPED:
         print(f"{view.run_id} stopped; the same command resumes it", file=sys.stderr)  # noqa: T201
@@ -196,7 +196,7 @@ def _panel(views: list[RunView], *, detail: bool) -> Group:
 def _bar_row(view: RunView) -> list[Text | ProgressBar]:
     status = view.status
     if status is None or not status.steps:
-        return [Text(view.run_id), Text(state_text(view.state))]
+        return [Text(view.run_id), Text(state_label(view.state))]
     filtered = view.value("filter/rate")
     return [
         Text(view.run_id),
@@ -211,7 +211,7 @@ def _bar_row(view: RunView) -> list[Text | ProgressBar]:
 
 def _terms(view: RunView) -> str:
     if view.status is None:
-        return state_text(view.state)
+        return state_label(view.state)
     shown = [f"{name} {number(value)}" for name, value in view.status.values.items() if name.startswith("loss/")]
     shown += [f"{number(view.value('images_per_s'), 0)} images/s", f"lr {number(view.value('lr'), 5)}"]
     precision = view.value("filter/precision")

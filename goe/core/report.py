@@ -12,9 +12,9 @@ from goe.core.state import RunState
 
 GLYPHS = {
     RunState.QUEUED: "…",
-    RunState.STARTING: "◌",
+    RunState.STARTING: "○",
     RunState.RUNNING: "●",
-    RunState.STOPPING: "◐",
+    RunState.STOPPING: "□",
     RunState.DONE: "✓",
     RunState.STOPPED: "■",
     RunState.FAILED: "✗",
@@ -22,36 +22,36 @@ GLYPHS = {
     RunState.BROKEN: "!",
 }
 """A sign for each state, so that colour is never the only one."""
+NOTHING = "–"
+"""Stands for what is not known."""
 
 
-def state_text(state: RunState) -> str:
-    """The state with its sign."""
+def state_label(state: RunState) -> str:
+    """Sign and word."""
     return f"{GLYPHS[state]} {state}"
 
 
-def percent(value: float | None, digits: int = 1) -> str:
-    """A fraction as percent without the sign; `–` if it is not known."""
-    return "–" if value is None else f"{value * 100:.{digits}f}"
+def percent(fraction: float | None, digits: int = 1) -> str:
+    """A fraction in percent, without the sign."""
+    return NOTHING if fraction is None else f"{fraction * 100:.{digits}f}"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A plain number; `–` if it is not known."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    """A plain number; with three digits and an exponent when it is large."""
+    if value is None:
+        return NOTHING
+    return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:.2e}"
 
 
 def duration(seconds: float | None) -> str:
-    """`45s`, `12m05s`, `3h07m`, `2d04h`; `–` if it is not known."""
+    """`0:07`, `12:34`, `1:02:03`, `2d 03h`."""
     if seconds is None:
-        return "–"
+        return NOTHING
     whole = max(0, round(seconds))
-    minutes, second = divmod(whole, 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    if days:
-        return f"{days}d{hour:02d}h"
-    if hours:
-        return f"{hours}h{minute:02d}m"
-    return f"{minutes}m{second:02d}s" if minutes else f"{second}s"
+    if whole >= 86_400:
+        return f"{whole // 86_400}d {whole % 86_400 // 3600:02}h"
+    minutes, rest = divmod(whole, 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
 
 
 def size(count: int) -> str:
@@ -75,8 +75,8 @@ def progress_line(view: RunView) -> str:
     """One line on a run: state, epoch, loss, filter rate, accuracy, ETA."""
     status = view.status
     if status is None or not status.epochs:
-        return f"{view.run_id}  {state_text(view.state)}"
-    parts = [f"{view.run_id}", state_text(view.state), f"epoch {status.epoch}/{status.epochs}"]
+        return f"{view.run_id}  {state_label(view.state)}"
+    parts = [f"{view.run_id}", state_label(view.state), f"epoch {status.epoch}/{status.epochs}"]
     parts.append(f"loss {number(view.value('loss'))}")
     terms = [name for name in status.values if name.startswith("loss/")]
     parts += [f"{name.removeprefix('loss/')} {number(status.values[name])}" for name in terms]
@@ -98,14 +98,14 @@ def columns(views: Iterable[RunView]) -> list[tuple[str, ...]]:
         lines.append(
             (
                 view.run_id,
-                state_text(view.state),
-                f"{status.epoch}/{status.epochs}" if status else "–",
+                state_label(view.state),
+                f"{status.epoch}/{status.epochs}" if status else NOTHING,
                 number(view.value("loss")),
                 percent(view.value("filter/rate")),
                 percent(view.value("val/accuracy")),
                 number(view.value("images_per_s"), 0),
-                duration(status.eta_s) if status and view.state.is_live else "–",
-                ended_by(view) or "–",
+                duration(status.eta_s) if status and view.state.is_live else NOTHING,
+                ended_by(view) or NOTHING,
             )
         )
     return lines
@@ -133,7 +133,7 @@ def run_record(view: RunView) -> dict[str, Any]:
 
 def describe(view: RunView) -> list[str]:
     """A run's page as lines of text."""
-    lines = [f"{view.run_id}  {state_text(view.state)}", f"folder     {view.run.path}"]
+    lines = [f"{view.run_id}  {state_label(view.state)}", f"folder     {view.run.path}"]
     if view.problem:
         lines.append(f"problem    {view.problem}")
     if view.launch is not None:

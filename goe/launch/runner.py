@@ -72,7 +72,12 @@ class Runner:
     def _create(self) -> None:
         """Make all directories first, so that every list shows what is still to come."""
         for config in self.queue.runs:
-            view = view_run(RunDir.create(self.runs, config))
+            try:
+                view = view_run(RunDir.create(self.runs, config))
+            except OSError as error:
+                run = RunDir(self.runs / config.run_id)
+                view = RunView(run, RunState.BROKEN, config, problem=f"{error.filename or run.path}: {error.strerror}")
+                self.report(Event("error", view, str(view.problem)))
             self.views[view.run_id] = view
             if view.state.is_live:
                 self.tried.add(view.run_id)

@@ -333,7 +333,6 @@ async def test_a_broken_queue_file_is_shown_whole_and_starts_nothing(lab: Lab, s
     assert not lab.runs.exists()
 
 
-@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
 async def test_the_queue_is_started_once_and_outlives_the_view(lab: Lab, seat: Sit) -> None:
     lab.queue.write_text('[[experiment]]\nname = "goe"\nseeds = [1]\nepochs = 10\n')
     run = lab.done()

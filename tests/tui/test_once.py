@@ -8,10 +8,11 @@ from conftest import Lab
 
 from goe.core.overview import RunView, view_runs
 from goe.core.records import Launch
+from goe.core.report import duration, number, state_label
 from goe.core.rundir import write_json
 from goe.core.state import RunState
 from tui.once import frame
-from tui.widgets.runcells import duration, number, queue_eta, state_label
+from tui.widgets.runcells import queue_eta
 
 
 @pytest.fixture

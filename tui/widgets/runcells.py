@@ -8,19 +8,9 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from goe.core.overview import RunView
+from goe.core.report import NOTHING, duration, number, percent, state_label
 from goe.core.state import RunState
 
-GLYPHS = {
-    RunState.QUEUED: "…",
-    RunState.STARTING: "○",
-    RunState.RUNNING: "●",
-    RunState.STOPPING: "□",
-    RunState.DONE: "✓",
-    RunState.STOPPED: "■",
-    RunState.FAILED: "✗",
-    RunState.LOST: "?",
-    RunState.BROKEN: "!",
-}
 # Okabe and Ito's colours; on light backgrounds darker, for a contrast of 4.5 : 1.
 _DARK = {
     RunState.QUEUED: "dim",
@@ -44,13 +34,7 @@ _LIGHT = {
     RunState.LOST: "#8A5A00",
     RunState.BROKEN: "#A84400",
 }
-NOTHING = "–"
 _NAME_MIN, _NAME_LEAST, _NAME_MAX, _GAP = 8, 20, 40, 2
-
-
-def state_label(state: RunState) -> str:
-    """Glyph and word."""
-    return f"{GLYPHS[state]} {state}"
 
 
 def state_colour(state: RunState, *, dark: bool) -> str:
@@ -66,29 +50,6 @@ class Column:
     width: int
     cell: Callable[[RunView], str]
     right: bool = True
-
-
-def duration(seconds: float | None) -> str:
-    """`0:07`, `12:34`, `1:02:03`, `2d 03h`."""
-    if seconds is None:
-        return NOTHING
-    whole = max(0, round(seconds))
-    if whole >= 86_400:
-        return f"{whole // 86_400}d {whole % 86_400 // 3600:02}h"
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"
-
-
-def percent(fraction: float | None) -> str:
-    """A fraction in percent, without the sign."""
-    return NOTHING if fraction is None else f"{100 * fraction:.1f}"
-
-
-def number(value: float | None) -> str:
-    """A loss: three decimals, or three digits when it is large."""
-    if value is None:
-        return NOTHING
-    return f"{value:.3f}" if abs(value) < 1000 else f"{value:.2e}"
 
 
 def epoch(view: RunView) -> str:

@@ -3,10 +3,11 @@
 from rich.text import Text
 
 from goe.core.overview import RunView
+from goe.core.report import NOTHING, duration, number, percent, state_label
 from goe.core.state import RunState
 from tui.messages import Checkpoint, RunDetail
 from tui.widgets.keytable import Cell, Heading
-from tui.widgets.runcells import NOTHING, duration, epoch, eta, number, percent, speed, spent, state_colour, state_label
+from tui.widgets.runcells import epoch, eta, speed, spent, state_colour
 
 CHECKPOINT_HEADINGS = (
     Heading("checkpoint", 10),
