@@ -146,7 +146,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "digits": {
         "model": "wrn-10-1",
         "dropout": 0.0,
-        "epochs": 12,
+        "epochs": 10,
         "batch-size": 32,
         "outlier-batch-size": 32,
         "schedule": "cosine",
