@@ -51,8 +51,8 @@ class Runner:
 
     def run(self, *, idle: Callable[[], None] = lambda: None) -> bool:
         """Turn until nothing is left to start or wait for; True if every run is done. `idle` is called each turn."""
-        self._create()
         with _announced(self.runs):
+            self._create()
             while self.turn():
                 idle()
                 time.sleep(POLL_S)
@@ -175,7 +175,9 @@ def start_detached(runs: Path, queue: Path) -> None:
 def _announced(runs: Path) -> Iterator[None]:
     """Leave word that a queue works here. Only for display: two queues on one folder do no harm."""
     path = runs / ".queue.json"
-    write_json(path, myself())
+    with contextlib.suppress(OSError):  # what is wrong with the folder is said of each run
+        runs.mkdir(parents=True, exist_ok=True)
+        write_json(path, myself())
     try:
         yield
     finally:

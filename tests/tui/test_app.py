@@ -18,6 +18,7 @@ from goe.core.process import identify, is_alive
 from goe.core.results import aggregate, expected_runs, gather
 from goe.core.rundir import RunDir, find_runs, write_json
 from goe.core.table import CONVENTION, blocks
+from goe.launch.local import children
 from goe.launch.runner import queue_process
 from tui.app import GoeApp
 from tui.screens.confirm import ConfirmScreen, MessageScreen
@@ -343,6 +344,7 @@ async def test_the_queue_is_started_once_and_outlives_the_view(lab: Lab, seat: S
         log = lab.runs / ".queue.log"
         await user.wait(log.exists)
         await user.wait(lambda: queue_process(lab.runs) is None)
+        await user.wait(lambda: not any(child.poll() is None for child in children))
     assert newest(run).number == 1  # done is done
     assert log.read_text() == ""
 
