@@ -3,6 +3,7 @@
 import fcntl
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,12 @@ seeds = [1, 2]
 """
 
 
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c() -> None:
+    """Ctrl-C works in what the tests start, also where they themselves run in the background and ignore it."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of this session that several pytest workers share."""
@@ -27,9 +34,9 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, shared: Path) -> Iterator[Lab]:
+def lab(tmp_path: Path) -> Iterator[Lab]:
     """An empty lab."""
-    found = Lab(tmp_path, shared / "bytecode")
+    found = Lab(tmp_path)
     yield found
     found.close()
 
@@ -43,7 +50,7 @@ def finished_folder(shared: Path) -> Path:
         if not (folder / "said").exists():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            _work_through(Lab(folder, shared / "bytecode"))
+            _work_through(Lab(folder))
     return folder
 
 
@@ -59,10 +66,10 @@ def _work_through(lab: Lab) -> None:
 
 
 @pytest.fixture
-def finished(finished_folder: Path, tmp_path: Path, shared: Path) -> Iterator[Lab]:
+def finished(finished_folder: Path, tmp_path: Path) -> Iterator[Lab]:
     """A copy of it, to do with as one likes."""
     folder = tmp_path / "copy"
     shutil.copytree(finished_folder, folder)
-    found = Lab(folder, shared / "bytecode")
+    found = Lab(folder)
     yield found
     found.close()

@@ -49,14 +49,12 @@ def wait_until(condition: Callable[[], bool], timeout: float = TIMEOUT_S) -> Non
 class Lab:
     """Runs `goe` in `folder`, on the CPU, one thread a run."""
 
-    def __init__(self, folder: Path, bytecode: Path) -> None:
-        """`bytecode` is where Python may keep what it compiled: without, a worker's imports take twice as long."""
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runs = folder / "runs"
         self.started: list[subprocess.Popen[str]] = []
         self.env = {key: value for key, value in os.environ.items() if key not in OWN_VARIABLES}
         self.env |= {"TERM": "dumb", "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-        self.env["PYTHONPYCACHEPREFIX"] = str(bytecode)
 
     def queue(self, text: str) -> None:
         """Write `experiments.toml`."""
