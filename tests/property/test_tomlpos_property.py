@@ -120,7 +120,8 @@ class Writer:
         return value.isoformat() if isinstance(value, date) else repr(value)
 
     def string(self, text: str) -> str:
-        styles = [json.dumps(text), '"""\n' + json.dumps(text)[1:-1].replace("\\n", "\n") + '"""']
+        lines = "\n".join(json.dumps(line)[1:-1] for line in text.split("\n"))
+        styles = [json.dumps(text), f'"""\n{lines}"""']
         if not text.endswith('"') and '"""' not in text:
             styles.append('"""\\\n\n' + text.lstrip(" \n\t").replace("\\", "\\\\") + '"""')
             styles = styles if text == text.lstrip(" \n\t") else styles[:2]
