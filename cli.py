@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from goe.core.config import RunConfig
@@ -64,9 +65,11 @@ def root(version: Annotated[bool, typer.Option("--version", help="Show the versi
 
 @app.command()
 def train(
-    dataset: Annotated[str, typer.Option(help="ID data set: digits, cifar10, cifar100.")] = "digits",
-    model: Annotated[str | None, typer.Option(help="wrn-D-W, resnet-18, resnet-34; also wrn, res34.")] = None,
-    method: Annotated[str, typer.Option(help="baseline, oe, goe.")] = "goe",
+    dataset: Annotated[str, typer.Option(help="ID data set: digits, cifar10, cifar100, spiral.")] = "digits",
+    model: Annotated[
+        str | None, typer.Option(help="wrn-D-W, resnet-18, -34, -50, densenet-bc-L-k, mlp-…; also wrn, res34, dense.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="baseline, oe, energy-oe, mixoe, udg, goe.")] = "goe",
     trial: Annotated[str, typer.Option(help="Trial number; it is the seed.")] = "1",
     name: Annotated[str | None, typer.Option(help="Experiment name (default: method-dataset-model).")] = None,
     epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
@@ -74,7 +77,9 @@ def train(
     estimation: Annotated[
         str | None, typer.Option("--estimation", "--estimation-func", help="Filter by msp, margin or entropy.")
     ] = None,
-    strategy: Annotated[str | None, typer.Option(help="Filter strategy: topk, static, adaptive, none.")] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Filter strategy: topk, static, adaptive, quantile, none.")
+    ] = None,
     gpu_id: Annotated[
         int | None, typer.Option(help="GPU to use (default: one that is free; without GPUs, the CPU).")
     ] = None,
@@ -92,7 +97,7 @@ def train(
     raw |= {key: value for key, value in optional.items() if value is not None}
     chosen = {"k": k, "estimation": estimation, "strategy": strategy}
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    if chosen and method == "goe":
+    if chosen:
         raw["method"]["filter"] = chosen
     config = _config(raw, settings or [], trial, name)
     runs.mkdir(parents=True, exist_ok=True)
@@ -131,6 +136,10 @@ def _config(raw: dict[str, Any], settings: Sequence[str], trial: str, name: str 
     label = name or "-".join(str(part) for part in (chosen, draft["dataset"], draft.get("model")) if part)
     raw = {**raw, "experiment": label, "seed": int(trial) if trial.isdecimal() else 0}
     config = complete(raw, lambda path, finding: problems.append(f"--{'.'.join(path)}: {finding}"))
+    if config is not None and config.init_from is not None and config.init_from.experiment:
+        problems.append(
+            "--set: init-from: `goe train` knows no other experiments; give a run's folder (./runs/RUN) or file"
+        )
     if problems or config is None:
         raise ConfigError(problems)
     return config
@@ -319,7 +328,23 @@ def show(
         print("\n".join(describe(view)))
 
 
-@app.command()
+class _ListsByDefault(TyperGroup):
+    """`goe checkpoints RUN` lists; a word that is a command of the group runs that."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if not args or args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = ["list", *args]
+        return super().parse_args(ctx, args)
+
+
+checkpoints_app = typer.Typer(
+    cls=_ListsByDefault,
+    help="List checkpoints, also as `goe checkpoints [RUN…]`, or import weights trained elsewhere.",
+)
+app.add_typer(checkpoints_app, name="checkpoints")
+
+
+@checkpoints_app.command("list")
 def checkpoints(names: RunNames = None, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
     """List checkpoints with epoch, validation accuracy and size."""
     from goe.core.inventory import list_checkpoints
@@ -350,6 +375,30 @@ def checkpoints(names: RunNames = None, runs: Runs = DEFAULT_RUNS, as_json: AsJs
         accuracy = percent(view.value("val/accuracy"), 2)
         lines.append((view.run_id, view.name, epoch, accuracy, size(view.size), view.problem or ""))
     _print_columns(lines)
+
+
+@checkpoints_app.command("import")
+def checkpoints_import(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Of torch.save(net.state_dict()), or .safetensors.")],
+    model: Annotated[str, typer.Option(help="wrn, res18, res34, res50, dense; also wrn-D-W and so on.")],
+    dataset: Annotated[str, typer.Option(help="ID data set it was trained on: cifar10, cifar100, digits.")],
+    method: Annotated[str, typer.Option(help="Method it was trained with.")] = "goe",
+    name: Annotated[str | None, typer.Option(help="Experiment name (default: imported-method-dataset-model).")] = None,
+    trial: Annotated[str, typer.Option(help="Trial number; it is the seed.")] = "1",
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Make a run, done and ready for `goe eval`, of weights that the paper's authors' code trained."""
+    import subprocess
+
+    import msgspec
+
+    from goe.core.config import spell_out
+
+    raw: dict[str, Any] = spell_out({"preset": "paper", "dataset": dataset, "model": model, "method": method})
+    config = _config(raw, [], trial, name or f"imported-{method}-{dataset}-{raw['model']}")
+    worker = [sys.executable, "-P", "-m", "goe.worker", "import", str(file), str(runs)]
+    done = subprocess.run([*worker, msgspec.json.encode(config).decode()], check=False)
+    raise typer.Exit(done.returncode)
 
 
 @app.command()

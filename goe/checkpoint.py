@@ -14,14 +14,16 @@ import safetensors
 import safetensors.torch
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD
+from torch.optim import Optimizer
 
 from goe.core.errors import CheckpointError, RunError
 from goe.core.records import CheckpointIndex, Values
 from goe.core.rundir import RunDir, read_json, write_atomic, write_json
 
 METHOD_PREFIX = "method."
-MOMENTUM_PREFIX = "momentum."
+OPTIMISER_PREFIX = "optimiser."
+HEAD = "head.weight"
+"""Of every network, (K, D)."""
 
 
 def save(
@@ -30,7 +32,7 @@ def save(
     *,
     net: nn.Module,
     method: nn.Module,
-    optimiser: SGD,
+    optimiser: Optimizer,
     epoch: int,
     step: int,
     values: Values,
@@ -40,9 +42,9 @@ def save(
     weights = _plain(net.state_dict())
     state = {METHOD_PREFIX + key: value for key, value in _plain(method.state_dict()).items()}
     for key, parameter in _parameters(net, method).items():
-        buffer = optimiser.state.get(parameter, {}).get("momentum_buffer")
-        if buffer is not None:
-            state[MOMENTUM_PREFIX + key] = buffer.detach().cpu().contiguous()
+        for slot, value in optimiser.state.get(parameter, {}).items():  # such as momentum_buffer, exp_avg
+            if value is not None:
+                state[f"{OPTIMISER_PREFIX}{slot}.{key}"] = value.detach().cpu().contiguous()
     stem = f"epoch-{epoch:03d}"
     index = CheckpointIndex(
         epoch=epoch,
@@ -85,7 +87,7 @@ def load_weights(run: RunDir, name: str, net: nn.Module) -> CheckpointIndex:
     return index
 
 
-def resume(run: RunDir, *, net: nn.Module, method: nn.Module, optimiser: SGD) -> CheckpointIndex | None:
+def resume(run: RunDir, *, net: nn.Module, method: nn.Module, optimiser: Optimizer) -> CheckpointIndex | None:
     """Restore everything `save` wrote from checkpoint `last`; None if the run has none yet."""
     index = read_index(run, "last")
     if index is None:
@@ -94,12 +96,35 @@ def resume(run: RunDir, *, net: nn.Module, method: nn.Module, optimiser: SGD) ->
     state = _read(run, "last", index.state, index.state_sha256)
     own = {key.removeprefix(METHOD_PREFIX): value for key, value in state.items() if key.startswith(METHOD_PREFIX)}
     _load(method, own, run.checkpoints / index.state)
+    slots = {key.split(".")[1] for key in state if key.startswith(OPTIMISER_PREFIX)}
     for key, parameter in _parameters(net, method).items():
-        buffer = state.get(MOMENTUM_PREFIX + key)
-        if buffer is not None:
-            # In the parameter's own memory layout, or channels-last training would not continue bit for bit.
-            optimiser.state[parameter]["momentum_buffer"] = torch.empty_like(parameter).copy_(buffer)
+        for slot in slots:
+            value = state.get(f"{OPTIMISER_PREFIX}{slot}.{key}")
+            if value is not None and value.shape == parameter.shape:
+                # In the parameter's own memory layout, or channels-last training would not continue bit for bit.
+                optimiser.state[parameter][slot] = torch.empty_like(parameter).copy_(value)
+            elif value is not None:  # a step count, which Adam keeps on the host unless fused
+                fused = optimiser.defaults.get("fused")
+                optimiser.state[parameter][slot] = value.to(parameter.device) if fused else value
     return index
+
+
+def begin_with(path: Path, checkpoint: str, net: nn.Module) -> None:
+    """Load the weights that fine-tuning begins with: checkpoint `checkpoint` of a run's folder, or a weights file.
+
+    Raises CheckpointError where they are missing, damaged, or those of another network or number of classes.
+    """
+    if path.is_dir():
+        load_weights(RunDir(path), checkpoint, net)
+        return
+    try:
+        tensors = safetensors.torch.load(path.read_bytes())
+    except OSError as error:
+        remedy = "init-from takes a run's folder or a .safetensors file"
+        raise CheckpointError(f"{path}: can't be read: {error.strerror}; {remedy}") from None
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path}: not a safetensors file: {error}; init-from needs one") from None
+    _load(net, tensors, path)
 
 
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -134,11 +159,21 @@ def _read(run: RunDir, name: str, file: str, digest: str) -> dict[str, Tensor]:
 
 
 def _load(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:
-    try:
-        module.load_state_dict(dict(tensors))
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path}: does not fit this model: {reason}") from None
+    own = module.state_dict()
+    found, wanted = tensors.get(HEAD), own.get(HEAD)
+    if found is not None and wanted is not None and found.shape[1:] == wanted.shape[1:] and len(found) != len(wanted):
+        raise CheckpointError(f"{path}: is of {len(found)} classes; this run has {len(wanted)}: use another checkpoint")
+    misfits = sorted(key for key in own.keys() | tensors.keys() if _shape(own, key) != _shape(tensors, key))
+    if misfits:
+        key = misfits[0]
+        finding = f"{key} is {_shape(tensors, key)}, this network's {_shape(own, key)}"
+        more = f" and {len(misfits) - 1} others differ" if misfits[1:] else ""
+        raise CheckpointError(f"{path}: is of another network: {finding}{more}; check the run's model")
+    module.load_state_dict(dict(tensors))
+
+
+def _shape(tensors: Mapping[str, Tensor], key: str) -> str:
+    return "x".join(map(str, tensors[key].shape)) or "a number" if key in tensors else "missing"
 
 
 def _remedy(run: RunDir, name: str, damaged: str | None = None) -> str:

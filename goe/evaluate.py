@@ -17,27 +17,38 @@ from goe.core.records import EvalResult, Values
 from goe.core.rundir import RunDir, read_json, write_atomic, write_json
 from goe.data.catalog import Benchmark, load_evaluation
 from goe.data.loader import eval_batches
-from goe.data.synthetic import ImageSet
+from goe.data.source import ImageSet
 from goe.device import pick_device
 from goe.metrics import classification_metrics, detection_metrics
 from goe.models import build_model
 from goe.models.base import Net
 from goe.scores import SCORES, Outputs
+from goe.surface import write_surface
 
 EVAL_BATCH = 500
 
 
-@torch.inference_mode()
 def predict(net: Net, images: ImageSet, benchmark: Benchmark, device: torch.device) -> tuple[Tensor, Tensor]:
     """Logits (N, K) float32 and labels (N,) int64 of a whole set, on the CPU, in evaluation mode and float32."""
+    return predict_batches(net, eval_batches(images, benchmark, EVAL_BATCH, device))
+
+
+@torch.inference_mode()
+def predict_batches(net: Net, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """`predict` for batches of inputs and labels that are on the network's device."""
     training = net.training
     net.eval()
     logits, labels = [], []
-    for x, y in eval_batches(images, benchmark, EVAL_BATCH, device):
-        logits.append(net(x.to(memory_format=torch.channels_last)).float())
+    for x, y in batches:
+        logits.append(net(channels_last(x)).float())
         labels.append(y)
     net.train(training)
     return torch.cat(logits).cpu(), torch.cat(labels).cpu()
+
+
+def channels_last(x: Tensor) -> Tensor:
+    """Images (B, 3, H, W) in the memory format convolutions like; points as they are."""
+    return x.to(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def evaluate(
@@ -77,6 +88,8 @@ def evaluate(
     for ood in sets.ood:
         progress(ood.name)
         outputs[ood.name] = Outputs(predict(net, ood.images, benchmark, device)[0])
+    if config.dataset == "spiral":
+        write_surface(run, net, device)
     for score, path in wanted.items():
         function = SCORES[score]
         id_scores = function(Outputs(logits)).numpy()
@@ -92,6 +105,11 @@ def evaluate(
             classification=_values(classification_metrics(correct, id_scores)),
             detection={name: _values(detection_metrics(id_scores, found)) for name, found in ood_scores.items()},
             sizes={benchmark.name: len(id_scores), **{name: len(found) for name, found in ood_scores.items()}},
+            filter={
+                name.removeprefix("filter/"): value
+                for name, value in index.values.items()
+                if name in {"filter/rate", "filter/precision", "filter/recall", "filter/base-rate"}
+            },
             created=time.time(),
         )
         _save_scores(path.with_suffix(".npz"), benchmark.name, id_scores, correct, ood_scores)

@@ -13,18 +13,19 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-from torch.optim import SGD
+from torch import Tensor, nn
+from torch.optim import SGD, Adam, Optimizer
 
 from goe import checkpoint
 from goe.core.config import RunConfig
 from goe.core.errors import GoeError, NonFiniteLossError
+from goe.core.lineage import source_run
 from goe.core.records import Values
 from goe.core.rundir import RunDir
 from goe.data.catalog import load_training
 from goe.data.loader import TrainData
 from goe.device import autocast, pick_device
-from goe.evaluate import predict
+from goe.evaluate import predict_batches
 from goe.journal import Journal
 from goe.methods import build_method
 from goe.methods.base import Batch, Method, StepOutput
@@ -61,15 +62,10 @@ class Trainer:
         torch.manual_seed(config.seed)
         net = build_model(config.model, num_classes=self.sets.benchmark.num_classes, dropout=config.dropout)
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
-        self.method: Method = build_method(config.method).to(self.device)
-        self.optimiser = SGD(
-            [*self.net.parameters(), *self.method.parameters()],
-            lr=config.lr,
-            momentum=config.momentum,
-            nesterov=config.nesterov,
-            weight_decay=config.weight_decay,
-            fused=self.device.type == "cuda",
-        )
+        self.method: Method = build_method(config.method)
+        self.method.bind(self.net, self.data)
+        self.method.to(self.device)
+        self.optimiser = make_optimiser(config, [*self.net.parameters(), *self.method.parameters()], self.device)
         self.best_accuracy = -1.0
         self.epoch = 0
 
@@ -83,6 +79,9 @@ class Trainer:
         found = checkpoint.resume(self.directory, net=self.net, method=self.method, optimiser=self.optimiser)
         if found is not None:
             self.epoch, self.best_accuracy = found.epoch, found.best_accuracy
+        elif (origin := self.config.init_from) is not None:
+            source = source_run(self.directory.path.parent, self.config)
+            checkpoint.begin_with(source.path if source else Path(origin.file), origin.checkpoint, self.net)
         if self.journal.continued:  # also when it ended before its first checkpoint
             self.journal.record("resume", epoch=self.epoch, step=self.step, values={})
         self.journal.update(steps=self.config.epochs * self.data.steps_per_epoch)
@@ -97,6 +96,7 @@ class Trainer:
         config = self.config
         torch.manual_seed(_fold(config.seed, METHOD_STREAM, self.epoch))  # dropout
         rng = np.random.default_rng([config.seed, METHOD_STREAM, self.epoch])
+        self.method.start_epoch(self.net, self.data, self.epoch, rng)
         self.net.train()
         self.method.train()
         self.tally = Tally()
@@ -161,10 +161,27 @@ class Trainer:
         )
 
     def _validate(self) -> tuple[float, float]:
-        """Accuracy and mean cross-entropy on the validation set, without augmentation."""
-        logits, labels = predict(self.net, self.sets.validation, self.sets.benchmark, self.device)
+        """Accuracy and mean cross-entropy on the validation set."""
+        logits, labels = predict_batches(self.net, self.data.validation(self.epoch))
         accuracy = (logits.argmax(1) == labels).double().mean()
         return float(accuracy), float(F.cross_entropy(logits, labels))
+
+
+def make_optimiser(config: RunConfig, parameters: Sequence[nn.Parameter], device: torch.device) -> Optimizer:
+    """SGD, or Adam with its usual betas, over `parameters`, weight decay on all of them as in the authors' code."""
+    fused = device.type == "cuda"
+    match config.optimiser:
+        case "sgd":
+            return SGD(
+                parameters,
+                lr=config.lr,
+                momentum=config.momentum,
+                nesterov=config.nesterov,
+                weight_decay=config.weight_decay,
+                fused=fused,
+            )
+        case "adam":
+            return Adam(parameters, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
 
 
 def learning_rate(config: RunConfig, step: int, steps_per_epoch: int) -> float:
@@ -191,11 +208,13 @@ class Tally:
         facts |= {f"loss/{name}": term for name, term in output.terms.items()}
         facts["correct"] = (output.logits.argmax(1) == batch.y).sum()
         facts["id"], facts["out"] = len(batch.y), len(batch.x_out)
-        if output.dropped is not None and output.threshold is not None:
-            facts["dropped"], facts["threshold"] = output.dropped.sum(), output.threshold
+        if output.dropped is not None:
+            facts["dropped"] = output.dropped.sum()
             if is_id is not None:
                 truth = is_id[batch.index_out]
                 facts["hit"], facts["contaminated"] = (output.dropped & truth).sum(), truth.sum()
+        if output.threshold is not None:
+            facts["threshold"] = output.threshold
         self.names = tuple(facts)
         row = torch.stack([torch.as_tensor(fact, device=output.loss.device).float() for fact in facts.values()])
         self.pending.append((step, row))
@@ -237,6 +256,7 @@ def summarise(names: Sequence[str], rows: np.ndarray[tuple[int, int], np.dtype[n
     values["train/accuracy"] = total["correct"] / total["id"]
     if "dropped" in total:
         values["filter/rate"] = total["dropped"] / total["out"]
+    if "threshold" in total:
         values["filter/threshold"] = means["threshold"]
     if "hit" in total:
         values["filter/precision"] = total["hit"] / total["dropped"] if total["dropped"] else None

@@ -3,6 +3,7 @@
     python -m goe.worker train RUNDIR
     python -m goe.worker eval CHECKPOINT SCORES FORCE RUNDIR...
     python -m goe.worker fetch DATASET
+    python -m goe.worker import FILE RUNS CONFIG
 
 Exit codes are those of goe.core.errors. What it has to say goes to stdout and stderr, which the supervisor keeps in
 `train.log`.
@@ -17,6 +18,9 @@ import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import msgspec
+
+from goe.core.config import RunConfig
 from goe.core.errors import EXIT_BUG, EXIT_OK, EXIT_STOPPED, EXIT_USER, GoeError, RunError, UserError
 from goe.core.rundir import Attempt, RunDir
 from goe.journal import Journal
@@ -47,6 +51,8 @@ def dispatch(argv: Sequence[str]) -> int:
             return eval_command(runs, checkpoint=checkpoint, scores=scores, force=force == "force")
         case "fetch":
             return fetch_command(rest[0])
+        case "import":
+            return import_command(Path(rest[0]), Path(rest[1]), config=rest[2])
         case _:
             raise ValueError(f"unknown worker command {command!r}")
 
@@ -172,6 +178,16 @@ def fetch_command(name: str) -> int:
     from goe.data.cifar import fetch
 
     fetch(name, data_root())
+    return EXIT_OK
+
+
+def import_command(file: Path, runs: Path, *, config: str) -> int:
+    """Make a run of weights trained elsewhere. `config` is its configuration as JSON."""
+    from goe.importing import import_weights
+
+    run = import_weights(file, runs, msgspec.json.decode(config, type=RunConfig))
+    print(f"imported {file}; `goe eval {run.run_id}` evaluates it", file=sys.stderr)  # noqa: T201
+    print(run.run_id)  # noqa: T201
     return EXIT_OK
 
 

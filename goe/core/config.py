@@ -4,6 +4,7 @@ A `RunConfig` is frozen and strict. Plain dictionaries (from TOML or the command
 `complete`, which fills in what depends on other choices and gathers all problems instead of stopping at the first.
 """
 
+import functools
 import hashlib
 import itertools
 import math
@@ -15,62 +16,25 @@ import msgspec
 from msgspec import Meta, Struct
 
 from goe.core.errors import did_you_mean
+from goe.core.recipes import FILTER_RECIPES, FINE_TUNE, METHOD_RECIPES, PAPER_METHODS, PRESETS, RECIPES, Preset
+from goe.core.specs import (
+    GOE,
+    LARGEST,
+    EnergyOE,
+    Filter,
+    Method,
+    MixOE,
+    Natural,
+    NonNegative,
+    Positive,
+    Rate,
+    StrictlyPositive,
+)
 
-LARGEST = 2**63 - 1  # TOML promises no larger integers
-Positive: TypeAlias = Annotated[int, Meta(ge=1, le=LARGEST)]
-Natural: TypeAlias = Annotated[int, Meta(ge=0, le=LARGEST)]
-Rate: TypeAlias = Annotated[float, Meta(ge=0.0, le=1.0)]
-NonNegative: TypeAlias = Annotated[float, Meta(ge=0.0)]
-StrictlyPositive: TypeAlias = Annotated[float, Meta(gt=0.0)]
-
-DatasetName: TypeAlias = Literal["digits", "cifar10", "cifar100"]
-OutlierName: TypeAlias = Literal["china", "random-300k"]
+DatasetName: TypeAlias = Literal["digits", "spiral", "cifar10", "cifar100"]
+OutlierName: TypeAlias = Literal["china", "square", "random-300k"]
 ScoreName: TypeAlias = Literal["msp", "max-logit", "energy", "entropy", "margin"]
 CheckpointName: TypeAlias = Literal["best", "last"]
-
-
-class Filter(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """Which outliers of a batch look like ID data and are left out (G-OE's filtering)."""
-
-    strategy: Literal["topk", "static", "adaptive", "none"] = "topk"
-    """`topk`: the k most ID-like of the batch. `static`: at least as ID-like as the k-th least ID-like ID sample.
-    `adaptive`: at least as ID-like as the mean ID sample. `none`: keep all."""
-    estimation: Literal["msp", "margin", "entropy"] = "msp"
-    """Which confidence says how ID-like an outlier is."""
-    k: Natural = 20
-    """`topk`: outliers dropped per batch; `static`: rank in the ID batch. 0 keeps all."""
-
-
-class Baseline(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab", tag_field="name", tag="baseline"
-):
-    """Cross-entropy on ID data alone."""
-
-
-class OE(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab", tag_field="name", tag="oe"):
-    """Outlier Exposure (Hendrycks et al., ICLR 2019)."""
-
-    weight: NonNegative = 0.5
-    """Weight of the cross-entropy from uniform on outliers."""
-
-
-class GOE(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab", tag_field="name", tag="goe"):
-    """Generalized Outlier Exposure (Koo et al., Neurocomputing 2024)."""
-
-    mix_weight: NonNegative = 0.5
-    """Weight of the RandomMixup term."""
-    oe_weight: NonNegative = 0.5
-    """Weight of the outlier-exposure term."""
-    alpha: NonNegative = 1.0
-    """First parameter of the mixing ratio's Beta distribution; 0 turns mixing into a permuted copy."""
-    beta: StrictlyPositive = 1.0
-    """Second parameter of the mixing ratio's Beta distribution."""
-    normalise: Literal["batch", "kept"] = "batch"
-    """What masked means divide by: the whole batch (as the authors do) or only the items kept."""
-    filter: Filter = Filter()
-
-
-Method: TypeAlias = Baseline | OE | GOE
 
 
 class Outliers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -80,7 +44,23 @@ class Outliers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
     contamination: Rate = 0.0
     """Share of the stream that is really ID data, with the truth kept so that the filter can be checked."""
     size: Positive = 4096
-    """Number of outlier images to generate; only for generated sources (`china`)."""
+    """Number of outliers to generate; only for generated sources (`china`, `square`)."""
+
+
+class InitFrom(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+    """A trained network to begin with instead of a random one. Either `experiment` or `file`."""
+
+    experiment: str = ""
+    """An experiment of the same queue file: its run of the same seed."""
+    group: str = ""
+    """That experiment's configuration, as in its run ids; the queue fills it in."""
+    checkpoint: CheckpointName = "best"
+    file: str = ""
+    """A run's folder, or a `.safetensors` file of weights."""
+
+    def run_id(self, seed: int) -> str:
+        """The run of `experiment` that a run of this `seed` begins with."""
+        return f"{self.experiment}-s{seed}-{self.group}"
 
 
 class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -88,16 +68,22 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
 
     experiment: str
     seed: Natural
+    preset: Preset = "corrected"
+    """Which defaults were asked for: `paper` repeats what the authors' code does where `corrected` mends it."""
     dataset: DatasetName
     method: Method
     model: str
     dropout: Annotated[float, Meta(ge=0.0, lt=1.0)]
+    init_from: InitFrom | None = None
+    """Weights to begin with (fine-tuning); None trains from scratch."""
     outliers: Outliers
     epochs: Positive = 200
     batch_size: Positive = 128
     outlier_batch_size: Positive = 256
+    optimiser: Literal["sgd", "adam"] = "sgd"
     lr: StrictlyPositive = 0.1
     momentum: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.9
+    """With `nesterov`, of SGD; Adam has its usual 0.9 and 0.999."""
     nesterov: bool = True
     weight_decay: NonNegative = 5e-4
     schedule: Literal["multistep", "cosine"] = "multistep"
@@ -107,6 +93,8 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
     augment: bool = True
     """RandomCrop(32, padding 4) and horizontal flip with probability `flip`."""
     flip: Rate = 0.5
+    augment_validation: bool = False
+    """Validate on augmented images, as the authors' code does by mistake."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     keep_every: Natural = 0
@@ -139,31 +127,20 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
 DEFAULT_METHOD = "goe"
 METHODS: dict[str, type[Method]] = {str(kind.__struct_config__.tag): kind for kind in get_args(Method)}
 
-# What a data set changes of the paper's recipe. Digits: small batches and a cosine give two CPU cores enough steps in
-# half a minute; no flips, a mirrored digit is another shape; `last`, because many epochs tie on 150 validation images;
-# k = 3 of 32 is about the contamination.
-RECIPES: dict[str, dict[str, Any]] = {
-    "digits": {
-        "model": "wrn-10-1",
-        "dropout": 0.0,
-        "epochs": 10,
-        "batch-size": 32,
-        "outlier-batch-size": 32,
-        "schedule": "cosine",
-        "flip": 0.0,
-        "evaluate": "last",
-        "outliers": {"source": "china", "contamination": 0.1},
-        "method": {"name": "goe", "filter": {"k": 3}},
-    },
-    "cifar10": {"model": "wrn-40-2"},
-    "cifar100": {"model": "wrn-40-2"},
-}
-
 # The spellings of the authors' command line, beside ours.
-MODEL_ALIASES = {"wrn": "wrn-40-2", "res34": "resnet-34", "res18": "resnet-18"}
+MODEL_ALIASES = {
+    "wrn": "wrn-40-2",
+    "res18": "resnet-18",
+    "res34": "resnet-34",
+    "res50": "resnet-50",
+    "dense": "densenet-bc-100-12",
+    "mlp": "mlp-100-100-100",
+}
 MODEL_FORMS = {
     re.compile(r"wrn-([1-9][0-9]{0,2})-([1-9][0-9]{0,2})"): "wrn-<depth>-<width> with depth = 6n + 4",
-    re.compile(r"resnet-(18|34)"): "resnet-18, resnet-34",
+    re.compile(r"resnet-(18|34|50)"): "resnet-18, resnet-34, resnet-50",
+    re.compile(r"densenet-bc-([1-9][0-9]{0,2})-([1-9][0-9]{0,2})"): "densenet-bc-<depth>-<growth> with depth = 6n + 4",
+    re.compile(r"mlp(-[1-9][0-9]{0,3}){1,8}"): "mlp-<width>-<width>-… (spiral only)",
 }
 EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
 
@@ -212,11 +189,7 @@ def complete(raw: Mapping[str, Any], report: Report) -> RunConfig | None:
         failed.add(path[0])
         report(path, finding)
 
-    raw = spell_out(raw)
-    dataset = raw.get("dataset", "digits")
-    recipe = RECIPES.get(dataset, {}) if isinstance(dataset, str) else {}
-    base = {"dataset": "digits", "model": "wrn-40-2", "outliers": {}, "method": {"name": DEFAULT_METHOD}}
-    table = merge({**base, **recipe}, raw)
+    table = with_defaults(raw)
     _check_model(table, note)
     table.setdefault("dropout", 0.3 if str(table["model"]).startswith("wrn-") else 0.0)
     table.setdefault("milestones", _milestones(table.get("epochs", 200)))
@@ -232,6 +205,28 @@ def complete(raw: Mapping[str, Any], report: Report) -> RunConfig | None:
     return config if not failed else None
 
 
+def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """`raw` laid over what data set, preset, fine-tuning and method bring along."""
+    raw = spell_out(raw)
+    dataset, preset, method = raw.get("dataset", "digits"), raw.get("preset", "corrected"), raw.get("method", {})
+    name = method.get("name", DEFAULT_METHOD) if isinstance(method, Mapping) else DEFAULT_METHOD
+    layers: list[Mapping[str, Any]] = [{"dataset": "digits", "model": "wrn-40-2", "outliers": {}}]
+    layers.append(_of(RECIPES, dataset))
+    layers.append(_of(PRESETS, preset))
+    layers.append(FINE_TUNE if raw.get("init-from") else {})
+    usual = {"name": name, **_of(_of(METHOD_RECIPES, dataset), name)}
+    if name == "goe" or (isinstance(method, Mapping) and "filter" in method):  # the others filter only when asked to
+        usual["filter"] = _of(FILTER_RECIPES, dataset)
+    layers.append({"method": merge(usual, _of(PAPER_METHODS, name) if preset == "paper" else {})})
+    return functools.reduce(merge, [*layers, raw], {})
+
+
+def _of(table: Mapping[Any, Any], key: Any) -> Mapping[str, Any]:
+    """The entry of `key`, empty for a key nobody knows: that is reported elsewhere."""
+    found: Mapping[str, Any] = table.get(key, {}) if isinstance(key, str) else {}
+    return found
+
+
 def _milestones(epochs: Any) -> list[int]:
     """After 3/5 and 4/5 of the epochs, as in the paper; fewer when these are too few to tell the two apart."""
     known = isinstance(epochs, int) and 0 < epochs <= LARGEST  # what is wrong with them is reported with the others
@@ -245,6 +240,9 @@ def spell_out(raw: Mapping[str, Any]) -> dict[str, Any]:
         table["method"] = {"name": table["method"]}
     if isinstance(table.get("outliers"), str):
         table["outliers"] = {"source": table["outliers"]}
+    if isinstance(table.get("init-from"), str):
+        is_file = "/" in table["init-from"] or table["init-from"].endswith(".safetensors")
+        table["init-from"] = {"file" if is_file else "experiment": table["init-from"]}
     if isinstance(table.get("model"), str):
         table["model"] = MODEL_ALIASES.get(table["model"], table["model"])
     return table
@@ -277,6 +275,8 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 def _check_field(kind: Any, value: Any, path: Path, report: Report) -> Any:
     if kind == Method:
         return _check_method(value, path, report)
+    if kind == InitFrom | None and value is not None:
+        kind = InitFrom
     if isinstance(kind, type) and issubclass(kind, Struct):
         return kind(**check_struct(kind, value, path, report))
     if isinstance(value, float) and not math.isfinite(value):
@@ -329,8 +329,9 @@ def _check_model(table: Mapping[str, Any], report: Report) -> None:
         known = "; ".join(MODEL_FORMS.values())
         examples = ["wrn-40-2", "wrn-10-1", "resnet-34", *MODEL_ALIASES]
         report(("model",), f'unknown model "{model}"{did_you_mean(model, examples)}; known: {known}')
-    elif model.startswith("wrn-") and (int(match[1]) < 10 or (int(match[1]) - 4) % 6):
-        report(("model",), f"\"{model}\" can't be built: a WRN's depth is 10, 16, 22, 28, 34, 40, …")
+    elif model.startswith(("wrn-", "densenet-")) and (int(match[1]) < 10 or (int(match[1]) - 4) % 6):
+        kind = "WRN" if model.startswith("wrn") else "DenseNet-BC"
+        report(("model",), f"\"{model}\" can't be built: a {kind}'s depth is 10, 16, 22, 28, 34, 40, …")
 
 
 def _check_together(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
@@ -349,15 +350,42 @@ def _check_together(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
         yield {"milestones", "epochs"}, path, last
     if config.nesterov and config.momentum == 0:
         yield {"nesterov", "momentum"}, ("nesterov",), "Nesterov needs momentum above 0"
-    if config.dropout and config.model.startswith("resnet"):
+    if config.dropout and not config.model.startswith("wrn-"):
         yield {"model", "dropout"}, ("dropout",), f"{config.model} has no dropout; leave it out, or use a WRN"
-    path = ("method", "filter", "k")
-    match config.method:
-        case GOE(filter=Filter(strategy="topk", k=k)) if k >= config.outlier_batch_size:
+    yield from _check_method_fits(config)
+    yield from _check_spiral(config)
+    if config.init_from is not None and bool(config.init_from.experiment) == bool(config.init_from.file):
+        yield {"init-from"}, ("init-from",), "give either an experiment of this file or a file with weights"
+
+
+def _check_method_fits(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
+    method = config.method
+    path: Path = ("method", "filter", "k")
+    match getattr(method, "filter", None):
+        case Filter(strategy="topk", k=k) if k >= config.outlier_batch_size:
             found = f"k = {k} would drop the whole outlier batch of {config.outlier_batch_size}; use a smaller k"
             yield {"method", "outlier-batch-size"}, path, found
-        case GOE(filter=Filter(strategy="static", k=k)) if k > config.batch_size:
+        case Filter(strategy="static", k=k) if k > config.batch_size:
             found = f"k = {k} is a rank in the ID batch of {config.batch_size}; use at most that"
             yield {"method", "batch-size"}, path, found
         case _:
             pass
+    if isinstance(method, EnergyOE) and method.m_in >= method.m_out:
+        found = f"m-in = {method.m_in:g} must be below m-out = {method.m_out:g}: ID energies are the lower ones"
+        yield {"method"}, ("method", "m-in"), found
+
+
+def _check_spiral(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
+    """The spirals are points of the plane: only an MLP takes them, and only with their own outliers."""
+    points = config.dataset == "spiral"
+    if points != config.model.startswith("mlp-") and config.model:
+        found = "spiral has points; use mlp" if points else "an mlp takes the points of spiral, no images"
+        yield {"dataset", "model"}, ("model",), found
+    if points != (config.outliers.source == "square"):
+        found = f'{config.dataset} does not go with outliers "{config.outliers.source}"'
+        yield {"dataset", "outliers"}, ("outliers", "source"), found
+    if points and (config.outliers.contamination or config.augment):
+        key = "augment" if config.augment else "outliers"
+        yield {"dataset", key}, (key,), "points can't be augmented nor contaminated; leave it out"
+    if points and isinstance(config.method, MixOE | GOE) and config.method.mix.strategy == "cutmix":
+        yield {"dataset", "method"}, ("method", "mix", "strategy"), "points can't be cut; use mixup"

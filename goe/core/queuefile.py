@@ -17,8 +17,6 @@ from msgspec import Meta, Struct
 
 from goe.core.config import (
     DEFAULT_METHOD,
-    Natural,
-    Positive,
     RunConfig,
     check_struct,
     complete,
@@ -27,6 +25,8 @@ from goe.core.config import (
     unknown_key,
 )
 from goe.core.errors import ConfigError
+from goe.core.lineage import tie
+from goe.core.specs import Natural, Positive
 from goe.core.tomlpos import KeyPath, key_lines, line_of
 
 Table: TypeAlias = Mapping[str, Any]
@@ -97,12 +97,13 @@ class _Reader:
         self.table = table
         self.lines = key_lines(text)
         self.problems: set[tuple[int, str]] = set()  # every seed of an experiment repeats the same ones
+        self.places: dict[str, tuple[KeyPath, _Variant]] = {}
 
     def read(self) -> Queue:
         for key in self.table.keys() - set(TOP_KEYS):
             self._report((key,), unknown_key(key, TOP_KEYS))
         options = self._options() if self._is_table("queue") else QueueOptions()
-        runs = tuple(self._runs())
+        runs = tie(tuple(self._runs()), self._in_lineage)
         if self.problems:
             raise ConfigError([f"{self.path}:{line}: {text}" for line, text in sorted(self.problems)])
         return Queue(self.path, options, runs)
@@ -152,6 +153,7 @@ class _Reader:
             if first != index:
                 line = line_of(self.lines, ("experiment", first, "name"))
                 self._report((*where, "name"), f'the name "{variant.name}" is taken by the experiment at line {line}')
+            self.places.setdefault(variant.name, (where, variant))
             table = _drop(merge(_drop(defaults, {"seeds"}), variant.table), {"name", "seeds", "sweep"})
             known = {key: value for key, value in table.items() if key in RUN_KEYS}
             for seed in seeds:
@@ -169,6 +171,9 @@ class _Reader:
             if path[: len(swept)] == swept or swept == (*path, "name"):
                 places.insert(0, place)
         self._report(next((place for place in places if place in self.lines), where), text)
+
+    def _in_lineage(self, experiment: str, finding: str) -> None:
+        self._in(*self.places[experiment], ("init-from",), finding)
 
     def _seeds(self, where: KeyPath, entry: Table, defaults: Table) -> Sequence[int]:
         place = (*where, "seeds") if "seeds" in entry else ("defaults", "seeds")

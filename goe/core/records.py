@@ -104,6 +104,9 @@ class EvalResult(Struct, frozen=True, kw_only=True):
     detection: dict[str, Values]
     """Per OOD test set, in the benchmark's order."""
     sizes: dict[str, int]
+    filter: Values = {}
+    """What the filter did to the training outliers in the checkpoint's epoch: rate, and precision, recall and
+    base-rate where the truth is known. Empty for a run without one."""
     created: float
 
 

@@ -14,6 +14,8 @@ from goe.core.rundir import RunDir, read_json
 
 AVERAGE = "average"
 """The name of the test set that stands for the unweighted mean over all OOD test sets."""
+FILTER = "filter"
+"""The name of the test set that stands for the training outliers and what the filter did to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ class Row:
     protocol: str
     checkpoint: str
     test_set: str
-    """An OOD test set, `average` over them, or the ID set's name for classification metrics."""
+    """An OOD test set, `average` over them, the ID set's name for classification metrics, or `filter`."""
     metric: str
     mean: float | None
     std: float | None
@@ -137,6 +139,7 @@ def _flatten(result: EvalResult, test_sets: Iterable[str]) -> dict[tuple[str, st
     for test_set, metrics in result.detection.items():
         for metric, value in metrics.items():
             flat[test_set, metric] = value
+    flat |= {(FILTER, metric): value for metric, value in result.filter.items()}
     return flat
 
 

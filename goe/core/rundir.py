@@ -116,6 +116,7 @@ class RunDir:
         self.log_file = path / "train.log"
         self.checkpoints = path / "checkpoints"
         self.eval = path / "eval"
+        self.surface_file = self.eval / "surface.npz"
         self.attempts_dir = path / "attempts"
 
     @classmethod

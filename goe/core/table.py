@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 import msgspec
 
-from goe.core.results import AVERAGE, Row
+from goe.core.results import AVERAGE, FILTER, Row
 
 Format: TypeAlias = Literal["text", "md", "csv", "json", "latex"]
 FORMATS: tuple[str, ...] = get_args(Format)
@@ -20,7 +20,14 @@ class MetricStyle:
 
     title: str
     scale: float
-    higher_is_better: bool
+    higher_is_better: bool | None
+    """None where neither is better."""
+
+    @property
+    def heading(self) -> str:
+        """Title with an arrow towards the better."""
+        arrow = {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
+        return f"{self.title}{arrow}"
 
 
 # Percent and AURC × 1000, as the field's tables print them.
@@ -33,6 +40,12 @@ DETECTION = {
     "auroc": MetricStyle("AUROC %", 100, True),
     "aupr_in": MetricStyle("AUPR-in %", 100, True),
     "aupr_out": MetricStyle("AUPR-out %", 100, True),
+}
+FILTERING = {
+    "rate": MetricStyle("dropped %", 100, None),
+    "base-rate": MetricStyle("ID among outliers %", 100, None),
+    "precision": MetricStyle("precision %", 100, True),
+    "recall": MetricStyle("recall %", 100, True),
 }
 CONVENTION = "ID is the positive class: FPR95 is the share of OOD accepted where 95 % of ID is. ± is over seeds."
 
@@ -55,13 +68,16 @@ class Block:
 
 
 def blocks(rows: Sequence[Row]) -> list[Block]:
-    """A summary block with the averages over OOD sets, then one block for each OOD set, per benchmark and score."""
+    """Per benchmark and score: averages over OOD sets, one block for each OOD set, and what filters dropped."""
     found: list[Block] = []
+    shown: set[tuple[str, str, str]] = set()
     scopes = dict.fromkeys((row.id_dataset, row.model, row.score, row.protocol, row.checkpoint) for row in rows)
     for scope in scopes:
         mine = [row for row in rows if (row.id_dataset, row.model, row.score, row.protocol, row.checkpoint) == scope]
         id_dataset, model, score, protocol, checkpoint = scope
-        sets = [name for name in dict.fromkeys(row.test_set for row in mine) if name not in {id_dataset, AVERAGE}]
+        sets = [
+            name for name in dict.fromkeys(row.test_set for row in mine) if name not in {id_dataset, AVERAGE, FILTER}
+        ]
         context = f"{id_dataset} · {model} · score {score} · protocol {protocol} · checkpoint {checkpoint}"
         columns = [(id_dataset, metric, style) for metric, style in CLASSIFICATION.items()]
         columns += [(AVERAGE, metric, style) for metric, style in DETECTION.items()]
@@ -69,6 +85,14 @@ def blocks(rows: Sequence[Row]) -> list[Block]:
         for name in sets:
             columns = [(name, metric, style) for metric, style in DETECTION.items()]
             found.append(_block(f"{context} · OOD: {name}", mine, columns))
+        filtering = [row for row in mine if row.test_set == FILTER]
+        if filtering and (id_dataset, model, checkpoint) not in shown:  # the same under every score
+            shown.add((id_dataset, model, checkpoint))
+            columns = [(FILTER, metric, style) for metric, style in FILTERING.items()]
+            title = (
+                f"{id_dataset} · {model} · filter: training outliers dropped in the epoch of checkpoint {checkpoint}"
+            )
+            found.append(_block(title, filtering, columns))
     return found
 
 
@@ -88,8 +112,8 @@ def _block(title: str, rows: Sequence[Row], columns: Sequence[tuple[str, str, Me
             for place, (row, (_, _, style)) in enumerate(zip(line, columns, strict=True))
         ]
         lines.append((Cell(label), Cell(seeds), *cells))
-    arrows = [f"{style.title} {'↑' if style.higher_is_better else '↓'}" for _, _, style in columns]
-    return Block(title, ("experiment", "seeds", *arrows), tuple(lines))
+    headings = [style.heading for _, _, style in columns]
+    return Block(title, ("experiment", "seeds", *headings), tuple(lines))
 
 
 def _shown(value: float, style: MetricStyle) -> float:
@@ -99,7 +123,7 @@ def _shown(value: float, style: MetricStyle) -> float:
 def _best(rows: Sequence[Row | None], style: MetricStyle) -> float | None:
     """The best printed value, so that all that look equal are marked; None where there is nothing to compare."""
     values = [_shown(row.mean, style) for row in rows if row is not None and row.mean is not None]
-    if len(values) < 2:
+    if len(values) < 2 or style.higher_is_better is None:
         return None
     return max(values) if style.higher_is_better else min(values)
 

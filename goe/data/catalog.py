@@ -7,11 +7,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
-from goe.core.config import Baseline, DatasetName, RunConfig
-from goe.data import builtin, cifar, synthetic
+from goe.core.config import DatasetName, RunConfig
+from goe.core.specs import Baseline
+from goe.data import builtin, cifar, spiral, synthetic
 from goe.data.outliers import OutlierSet, contaminate, random_300k
-from goe.data.source import ArraySource, Source
-from goe.data.synthetic import ImageSet
+from goe.data.source import ArraySource, ImageSet, Source
 
 OODKind: TypeAlias = Literal["near", "far", "synthetic"]
 ChannelStats: TypeAlias = tuple[float, float, float]
@@ -20,7 +20,7 @@ DIGITS_MEAN: ChannelStats = (0.5, 0.5, 0.5)
 """Constants and not the digits' own statistics, so that photographs are normalised as sensibly (as SC-OOD's tests)."""
 DIGITS_STD: ChannelStats = (0.25, 0.25, 0.25)
 
-SYNTHETIC_IMAGES: dict[DatasetName, int] = {"digits": 1000, "cifar10": 10_000, "cifar100": 10_000}
+SYNTHETIC_IMAGES: dict[DatasetName, int] = {"digits": 1000, "spiral": 0, "cifar10": 10_000, "cifar100": 10_000}
 """Images of each synthetic OOD set: about as many as in the other OOD sets."""
 
 _OTHER_CIFAR: dict[DatasetName, DatasetName] = {"cifar10": "cifar100", "cifar100": "cifar10"}
@@ -49,8 +49,8 @@ class TrainingSets:
     """What training needs, and no test set."""
 
     benchmark: Benchmark
-    train: Source
-    validation: Source
+    train: ImageSet
+    validation: ImageSet
     outliers: OutlierSet | None
     """None for a method without outliers."""
 
@@ -73,7 +73,7 @@ class EvaluationSets:
     """What evaluation needs."""
 
     benchmark: Benchmark
-    test: Source
+    test: ImageSet
     ood: tuple[OODSet, ...]
     """In the order of result tables."""
     missing: Mapping[str, str]
@@ -88,6 +88,9 @@ def load_training(config: RunConfig, root: Path) -> TrainingSets:
     if config.dataset == "digits":
         digits = builtin.digit_splits()
         return TrainingSets(_digits(), digits.train, digits.validation, _outliers(config, root, digits.pool))
+    if config.dataset == "spiral":
+        points = spiral.splits()
+        return TrainingSets(_spiral(), points.train, points.validation, _outliers(config, root, None))
     # The pool comes off the training set for every method, so that methods compare on the same ID images.
     parts = cifar.training(config.dataset, root, with_pool=config.outliers.contamination > 0)
     benchmark = _cifar(config.dataset, parts.class_names)
@@ -104,6 +107,9 @@ def load_evaluation(config: RunConfig, root: Path) -> EvaluationSets:
         flower = builtin.image_patches("flower.jpg", 1000, builtin.FLOWER_SEED)
         ood = (OODSet("near", digits.near), OODSet("far", flower), *_synthetic(config.dataset))
         return EvaluationSets(_digits(), digits.test, ood, missing={})
+    if config.dataset == "spiral":
+        beyond = (OODSet("far", spiral.far()), OODSet("near", spiral.gaps()))
+        return EvaluationSets(_spiral(), spiral.splits().test, beyond, missing={})
     test, class_names = cifar.test(config.dataset, root)
     benchmark = _cifar(config.dataset, class_names)
     other = _OTHER_CIFAR[config.dataset]
@@ -117,6 +123,10 @@ def load_evaluation(config: RunConfig, root: Path) -> EvaluationSets:
 def _digits() -> Benchmark:
     class_names = tuple(str(digit) for digit in range(builtin.NUM_CLASSES))
     return Benchmark("digits", "digits", class_names, DIGITS_MEAN, DIGITS_STD)
+
+
+def _spiral() -> Benchmark:
+    return Benchmark("spiral", "spiral", ("0", "1"), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
 def _cifar(name: DatasetName, class_names: tuple[str, ...]) -> Benchmark:
@@ -137,6 +147,8 @@ def _outliers(config: RunConfig, root: Path, pool: Source | None) -> OutlierSet 
         case "china":
             patches = builtin.image_patches("china.jpg", wanted.size, builtin.CHINA_SEED)
             clean = OutlierSet(patches, is_id=np.zeros(len(patches), dtype=np.bool_))
+        case "square":
+            clean = OutlierSet(*spiral.outliers(wanted.size))
         case "random-300k":
             clean = OutlierSet(random_300k(root), is_id=None)
     return clean if pool is None else contaminate(clean, pool, wanted.contamination)

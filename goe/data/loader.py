@@ -6,6 +6,7 @@ Whatever is random is keyed by (seed, stream, epoch or pass), so a resumed run s
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TypeAlias
 
 import numpy as np
 import torch
@@ -24,8 +25,7 @@ from goe.data.augment import (
     variant_table,
 )
 from goe.data.catalog import Benchmark, TrainingSets
-from goe.data.source import Index, Source
-from goe.data.synthetic import ImageSet, TensorSet
+from goe.data.source import ImageSet, Index, Source, TensorSet
 from goe.methods.base import Batch
 
 _CPU_RESIDENT = 512 * 2**20
@@ -34,6 +34,8 @@ _GPU_SHARE = 0.25
 """Share of the GPU's free memory that a padded set may take."""
 _BLOCK = 4096
 """Images copied to the device at a time."""
+PLAIN_BATCH = 512
+"""Images in a batch without augmentation."""
 
 
 class Stream(IntEnum):
@@ -43,6 +45,7 @@ class Stream(IntEnum):
     OUTLIERS = 2
     ID_VARIANTS = 3
     OUTLIER_VARIANTS = 4
+    VALIDATION_VARIANTS = 5
 
 
 def keyed_rng(seed: int, stream: Stream, number: int) -> np.random.Generator:
@@ -88,12 +91,54 @@ class TrainData:
         self._device = device
         self._table = variant_table(device)
         self._normalise = Normalise(sets.benchmark.mean, sets.benchmark.std, device)
-        self._labels = torch.tensor(sets.train.labels(), device=device)
+        self.labels = torch.tensor(sets.train.labels(), device=device)
+        """(N,) int64 on the device, the class of each ID image."""
         self._id = _store(sets.train, device, resident_bytes)
+        self._validation = sets.validation
         self._outliers = None if sets.outliers is None else _store(sets.outliers.source, device, resident_bytes)
         truth = None if sets.outliers is None else sets.outliers.is_id
         self.is_id: Tensor | None = None if truth is None else torch.tensor(truth, device=device)
         """(outliers,) bool on the device, for `Batch.index_out`: True for ID images among them; None if unknown."""
+
+    @property
+    def num_classes(self) -> int:
+        """K"""
+        return self.benchmark.num_classes
+
+    @property
+    def num_outliers(self) -> int:
+        """Images of the outlier set; 0 without one."""
+        return 0 if self._outliers is None else len(self._outliers.source)
+
+    def plain_id(self) -> Iterator[Tensor]:
+        """All ID images in order, normalised, without augmentation, in batches (b, 3, 32, 32)."""
+        return self._plain(self._id)
+
+    def plain_outliers(self) -> Iterator[Tensor]:
+        """All outliers in order, likewise."""
+        return iter(()) if self._outliers is None else self._plain(self._outliers)
+
+    def validation(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """(x, y) over the validation set in order: as in evaluation, or augmented anew each epoch if so configured."""
+        points = isinstance(self._validation, TensorSet)
+        if points or not (self._config.augment and self._config.augment_validation):
+            yield from eval_batches(self._validation, self.benchmark, PLAIN_BATCH, self._device)
+            return
+        size = len(self._validation)
+        store = _store(self._validation, self._device, resident_bytes=0)
+        draw = self._draw(np.arange(size, dtype=np.int64), Stream.VALIDATION_VARIANTS, epoch)
+        labels = torch.from_numpy(self._validation.labels()).to(self._device)
+        for start in range(0, size, PLAIN_BATCH):
+            part = draw.part(start, start + PLAIN_BATCH)
+            yield self._images(store, part), labels[part.index]
+
+    def _plain(self, store: "_AnyStore") -> Iterator[Tensor]:
+        size = len(store.source)
+        order = np.arange(size, dtype=np.int64)
+        variant = np.full(size, IDENTITY, dtype=np.int64)
+        draw = _Draw(order, *(torch.from_numpy(array).to(self._device) for array in (order, variant)))
+        for start in range(0, size, PLAIN_BATCH):
+            yield self._images(store, draw.part(start, start + PLAIN_BATCH))
 
     @property
     def steps_per_epoch(self) -> int:
@@ -110,7 +155,7 @@ class TrainData:
             chosen_out = outliers.part(step * batch_out, (step + 1) * batch_out)
             yield Batch(
                 x=self._images(self._id, chosen),
-                y=self._labels[chosen.index],
+                y=self.labels[chosen.index],
                 index=chosen.index,
                 x_out=self._images(self._outliers, chosen_out),
                 index_out=chosen_out.index,
@@ -134,10 +179,13 @@ class TrainData:
         on_device = (torch.from_numpy(array).to(self._device) for array in (order, variant))
         return _Draw(order, *on_device)
 
-    def _images(self, store: "_Store | None", draw: "_Draw") -> Tensor:
-        """(n, 3, 32, 32) float32, normalised."""
+    def _images(self, store: "_AnyStore | None", draw: "_Draw") -> Tensor:
+        """(n, 3, 32, 32) float32, normalised; points (n, 2) as they are."""
         if store is None:
-            return torch.empty((0, 3, 32, 32), device=self._device)
+            shape = self._id.data.shape[1:] if isinstance(self._id, _Tensors) else (3, 32, 32)
+            return torch.empty((0, *shape), device=self._device)
+        if isinstance(store, _Tensors):
+            return store.data[draw.index]
         planes, rows = store.planes(draw)
         return self._normalise(gather(planes, rows, draw.variant, self._table))
 
@@ -173,7 +221,21 @@ class _Store:
         )
 
 
-def _store(source: Source, device: torch.device, resident_bytes: int | None) -> _Store:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Tensors:
+    """A set that is the network's input already, on the device."""
+
+    source: TensorSet
+    data: Tensor
+    """(N, ...) float32"""
+
+
+_AnyStore: TypeAlias = _Store | _Tensors
+
+
+def _store(source: ImageSet, device: torch.device, resident_bytes: int | None) -> _AnyStore:
+    if isinstance(source, TensorSet):
+        return _Tensors(source, torch.from_numpy(source.data).to(device))
     limit = _resident_limit(device) if resident_bytes is None else resident_bytes
     size = len(source)
     if size * PLANE * PLANE * 3 > limit:

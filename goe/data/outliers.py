@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goe.core.errors import DataError
-from goe.data.source import ArraySource, Index, Pixels, Source
+from goe.data.source import ArraySource, ImageSet, Index, Pixels, Source, TensorSet
 
 RANDOM_300K_FILE = "300K_random_images.npy"
 RANDOM_300K_URL = "https://people.eecs.berkeley.edu/~hendrycks/300K_random_images.npy"
@@ -20,7 +20,7 @@ _CONTAMINATION_SEED = 0
 class OutlierSet:
     """Outliers to train on, with the truth about each where it is known."""
 
-    source: Source
+    source: ImageSet
     is_id: NDArray[np.bool_] | None
     """(N,) True where the image is really ID; None where nobody knows."""
 
@@ -64,6 +64,8 @@ def contaminate(outliers: OutlierSet, pool: Source, share: float) -> OutlierSet:
     count = round(share * size)
     if count == 0:
         return outliers
+    if isinstance(outliers.source, TensorSet):
+        raise DataError(f"{outliers.source.name}: only images can be contaminated; set contamination to 0")
     rng = np.random.default_rng(_CONTAMINATION_SEED)
     places, order = rng.permutation(size)[:count], rng.permutation(len(pool))
     replaced_by = np.full(size, -1, dtype=np.int64)

@@ -65,3 +65,25 @@ class ArraySource:
     def labels(self) -> NDArray[np.int64]:
         """The labels; see `Source`."""
         return self.targets
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorSet:
+    """A set as the network's input, never normalised nor augmented: the counterpart of `Source` for float data."""
+
+    name: str
+    data: NDArray[np.float32]
+    """(N, 3, H, W) images or (N, 2) points."""
+    targets: NDArray[np.int64] | None = None
+    """(N,) classes; None where all is OOD."""
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def labels(self) -> NDArray[np.int64]:
+        """(N,) class of each, or -1 where it is OOD."""
+        return np.full(len(self.data), OOD_LABEL, dtype=np.int64) if self.targets is None else self.targets
+
+
+ImageSet: TypeAlias = Source | TensorSet
+"""Anything that can be trained or evaluated on."""

@@ -4,14 +4,11 @@ They are floats in [-1, 1] that enter the network **without** normalisation, as 
 that every trial is tested on the same images. A set of n images begins with the images of any smaller one.
 """
 
-from dataclasses import dataclass
-from typing import TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from goe.data.source import OOD_LABEL, Source
+from goe.data.source import TensorSet
 
 SIDE = 32
 
@@ -25,26 +22,6 @@ _BLUR = 1.5
 _THRESHOLD = 0.75
 _BLOCK = 1000
 """Images generated at a time, which bounds the float64 working memory to about 50 MB."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class TensorSet:
-    """OOD images as the network's input: the counterpart of `Source` for what is never normalised."""
-
-    name: str
-    data: NDArray[np.float32]
-    """(N, 3, H, W)"""
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def labels(self) -> NDArray[np.int64]:
-        """(N,) of -1: all OOD."""
-        return np.full(len(self.data), OOD_LABEL, dtype=np.int64)
-
-
-ImageSet: TypeAlias = Source | TensorSet
-"""Anything that can be evaluated on."""
 
 
 def gaussian_noise(count: int) -> TensorSet:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 from goe.core.errors import GoeError
+from goe.core.lineage import source_run
 from goe.core.overview import RunView, view_run, view_runs
 from goe.core.process import ProcessId, is_alive, myself
 from goe.core.queuefile import Queue, QueueOptions, load_queue
@@ -64,7 +65,7 @@ class Runner:
         self._look()
         free = free_slots(self.slots, self._elsewhere())
         for view in self.views.values():
-            if free and view.needs_start and view.run_id not in self.tried:
+            if free and view.needs_start and view.run_id not in self.tried and self._may_start(view):
                 self._start(view, free.pop(0))
         waiting = any(view.needs_start and view.run_id not in self.tried for view in self.views.values())
         return waiting or any(view.state.is_live for view in self.views.values())
@@ -97,6 +98,21 @@ class Runner:
     def _elsewhere(self) -> list[RunView]:
         """Every live run of the folder, those of other queues and of `goe train` too."""
         return [view for view in view_runs(self.runs) if view.state.is_live]
+
+    def _may_start(self, view: RunView) -> bool:
+        """Whether the run whose weights this one begins with, if any, is done; without hope of that it is given up."""
+        source = source_run(self.runs, view.config) if view.config is not None else None
+        if source is None:
+            return True
+        found = self.views.get(source.run_id) or view_run(source)
+        to_come = found.state.is_live or (
+            source.run_id in self.views and found.needs_start and source.run_id not in self.tried
+        )
+        if found.state is not RunState.DONE and not to_come:
+            self.tried.add(view.run_id)
+            finding = f"not started: it begins with the weights of {source.run_id}, which is {found.state}"
+            self.report(Event("error", view, finding))
+        return found.state is RunState.DONE
 
     def _start(self, view: RunView, slot: Slot) -> None:
         self.tried.add(view.run_id)

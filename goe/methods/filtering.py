@@ -1,8 +1,11 @@
 """Which outliers of a batch look like ID data and should be left out (G-OE's filtering).
 
 A confidence says how ID-like an image is to the network as it stands; a strategy says from which confidence on an
-outlier is dropped. Three strategies exist, since the authors' code of 2022 (`static`, `adaptive`) and of 2024 (`topk`)
-differ.
+outlier is dropped. `static` and `adaptive` are those of the authors' code of 2022, `topk` that of 2024; `quantile` is
+ours, a rank that doesn't depend on the batch size.
+
+A confidence that is not a number never raises: `topk` takes it for the largest, and the others keep its outlier and,
+where it makes their threshold one, every outlier. Ending such a run is the loop's business.
 """
 
 from collections.abc import Callable, Iterator
@@ -14,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from goe.core import config
+from goe.core import specs
 from goe.methods.base import Batch
 from goe.methods.losses import at_least_float32
 from goe.models.base import Net
@@ -81,14 +84,26 @@ def drop_adaptive(confidence: Tensor, confidence_out: Tensor) -> Filtered:
     return Filtered(confidence_out >= threshold, threshold)
 
 
-def filter_outliers(net: Net, batch: Batch, spec: config.Filter) -> Filtered | None:
-    """The outliers of `batch` to leave out, judged by `net` in evaluation mode; None where `spec` keeps all.
+def drop_quantile(confidence: Tensor, confidence_out: Tensor, quantile: float) -> Filtered:
+    """Drop outliers (M,) at least as confident as the `quantile`-quantile of the ID samples (B,), in [0, 1].
 
-    One forward without gradient, of the outliers for `topk` and of [x, x_out] for the strategies that compare with ID
-    data. `net` is left in the mode it came in, its batch-norm statistics untouched. Nothing waits for the device.
+    The quantile lies at rank quantile * (B - 1) from 0, linearly between its neighbours.
+    """
+    threshold = confidence.quantile(quantile)
+    return Filtered(confidence_out >= threshold, threshold)
+
+
+def filter_outliers(net: Net, batch: Batch, spec: specs.Filter, epoch: int) -> Filtered | None:
+    """The outliers of `batch` to leave out, judged by `net` in evaluation mode; None where all are kept.
+
+    That is where `spec` says so, and in the first `spec.warmup_epochs` epochs, counted from `epoch` 0. Otherwise one
+    forward without gradient, of the outliers for `topk` and of [x, x_out] for the strategies that compare with ID data.
+    `net` is left in the mode it came in, its batch-norm statistics untouched. Nothing waits for the device.
 
     The authors' commit 147ed10 has `static` and `adaptive` swapped; these are their correction's, 8593ebb.
     """
+    if epoch < spec.warmup_epochs:
+        return None
     match spec.strategy:
         case "topk" if spec.k > 0:
             return drop_topk(_confidence(net, batch.x_out, spec.estimation), spec.k)
@@ -96,10 +111,19 @@ def filter_outliers(net: Net, batch: Batch, spec: config.Filter) -> Filtered | N
             return drop_static(*_both_confidences(net, batch, spec.estimation), spec.k)
         case "adaptive":
             return drop_adaptive(*_both_confidences(net, batch, spec.estimation))
+        case "quantile":
+            return drop_quantile(*_both_confidences(net, batch, spec.estimation), spec.quantile)
         case "topk" | "static" | "none":
             return None
         case _:
             assert_never(spec.strategy)
+
+
+def kept(filtered: Filtered | None, batch: Batch) -> Tensor:
+    """(M,) bool, the outliers that count: all where nothing was filtered."""
+    if filtered is None:
+        return batch.x_out.new_ones(len(batch.x_out), dtype=torch.bool)
+    return ~filtered.dropped
 
 
 def _both_confidences(net: Net, batch: Batch, estimation: Estimation) -> tuple[Tensor, Tensor]:

@@ -4,13 +4,11 @@ Every softmax is taken in float32 at least: under bf16 autocast the network hand
 log-probability with only 8 significant bits is off by up to 0.2 %.
 """
 
-from typing import Literal, TypeAlias
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Normalise: TypeAlias = Literal["batch", "kept"]
+from goe.core.specs import Normalise
 
 
 def at_least_float32(logits: Tensor) -> Tensor:
@@ -33,14 +31,23 @@ def uniform_cross_entropy(logits: Tensor) -> Tensor:
     return z.logsumexp(1) - z.mean(1)
 
 
-def mixed_cross_entropy(logits: Tensor, target_a: Tensor, target_b: Tensor, lam: float) -> Tensor:
+def energy(logits: Tensor) -> Tensor:
+    """Free energy at temperature 1, E(x_i) = -logsumexp_k z_ik in nats, (N,); the lower, the more like ID data.
+
+    Liu et al., NeurIPS 2020, eq. 4.
+    """
+    return -at_least_float32(logits).logsumexp(1)
+
+
+def mixed_cross_entropy(logits: Tensor, target_a: Tensor, target_b: Tensor, lam: float | Tensor) -> Tensor:
     """Mixup loss (Zhang et al., ICLR 2018), lam * H(a_i, p_i) + (1 - lam) * H(b_i, p_i) in nats, (N,).
 
-    Targets a and b are distributions, (N, K). Cross-entropy is linear in its target, so one with the mixed target is
-    the same as the authors' two, at half the work.
+    Targets a and b are distributions, (N, K); lam is one for all or (N,). Cross-entropy is linear in its target, so one
+    with the mixed target is the same as the authors' two, at half the work.
     """
     log_p = F.log_softmax(at_least_float32(logits), dim=1)
-    target = lam * target_a + (1 - lam) * target_b
+    share = lam[:, None] if isinstance(lam, Tensor) else lam
+    target = share * target_a + (1 - share) * target_b
     return -(target * log_p).sum(1)
 
 

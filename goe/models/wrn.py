@@ -5,7 +5,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from goe.models.base import Net
+from goe.models.base import Net, initialise_fan_out
 
 
 class WideResNet(Net):
@@ -32,7 +32,7 @@ class WideResNet(Net):
         self.norm = nn.BatchNorm2d(planes[-1])
         self.feature_dim = planes[-1]
         self.head = nn.Linear(self.feature_dim, num_classes)
-        _initialise(self)
+        initialise_fan_out(self)
 
     def features(self, x: Tensor) -> Tensor:
         """Mean over the plane of the last normalised and rectified maps, (B, 64 * width)."""
@@ -70,11 +70,3 @@ def _group(blocks: int, wide_in: int, wide_out: int, *, stride: int, dropout: fl
     first = _Block(wide_in, wide_out, stride=stride, dropout=dropout)
     rest = (_Block(wide_out, wide_out, stride=1, dropout=dropout) for _ in range(blocks - 1))
     return nn.Sequential(first, *rest)
-
-
-def _initialise(net: WideResNet) -> None:
-    """He et al. (2015) with fan-out: each kernel from N(0, 2 / (k^2 * channels out)); the head's bias is 0."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-    nn.init.zeros_(net.head.bias)

@@ -5,9 +5,10 @@ import resource
 
 from lab import TINY_OPTIONS, Lab
 
-from goe.core.config import GOE, Filter, RunConfig
+from goe.core.config import RunConfig
 from goe.core.records import EvalResult
 from goe.core.rundir import read_json
+from goe.core.specs import GOE, Filter
 from goe.core.state import RunState
 
 AUTHORS = ["--model", "res34", "--gpu-id", "0", "--trial", "01", "--filtered_num", "20"]

@@ -7,28 +7,38 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goe.core.config import GOE, OE, Baseline, Filter, Outliers, RunConfig, ScoreName, complete
+from goe.core.config import InitFrom, Outliers, RunConfig, ScoreName, complete
+from goe.core.specs import GOE, OE, UDG, Baseline, EnergyOE, Filter, Mix, MixOE
 
 NONNEGATIVE = st.floats(0, 1e300)
 POSITIVE = st.floats(0, 1e300, exclude_min=True)
 FILTERS = st.builds(
     Filter,
-    strategy=st.sampled_from(["topk", "static", "adaptive", "none"]),
+    strategy=st.sampled_from(["topk", "static", "adaptive", "quantile", "none"]),
     estimation=st.sampled_from(["msp", "margin", "entropy"]),
     k=st.integers(0, 31),
+    quantile=st.floats(0, 1, exclude_min=True, exclude_max=True),
+    warmup_epochs=st.integers(0, 2**63 - 1),
 )
+MIXES = st.builds(
+    Mix,
+    strategy=st.sampled_from(["mixup", "cutmix"]),
+    alpha=POSITIVE,
+    beta=POSITIVE,
+    lam=st.sampled_from(["batch", "sample"]),
+)
+SHARED = {
+    "forward": st.sampled_from(["joint", "separate"]),
+    "normalise": st.sampled_from(["batch", "kept"]),
+    "filter": FILTERS,
+}
 METHODS = (
     st.builds(Baseline)
-    | st.builds(OE, weight=NONNEGATIVE)
-    | st.builds(
-        GOE,
-        mix_weight=NONNEGATIVE,
-        oe_weight=NONNEGATIVE,
-        alpha=NONNEGATIVE,
-        beta=POSITIVE,
-        normalise=st.sampled_from(["batch", "kept"]),
-        filter=FILTERS,
-    )
+    | st.builds(OE, weight=NONNEGATIVE, **SHARED)
+    | st.builds(EnergyOE, weight=NONNEGATIVE, m_in=st.floats(-1e9, -8), m_out=st.floats(-7, 1e9), **SHARED)
+    | st.builds(MixOE, weight=NONNEGATIVE, mix=MIXES, **SHARED)
+    | st.builds(UDG, clusters=st.integers(2, 2**63 - 1), purity=st.floats(0, 1), iterations=st.integers(1, 99))
+    | st.builds(GOE, mix_weight=NONNEGATIVE, oe_weight=NONNEGATIVE, mix=MIXES, **SHARED)
 )
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,20}", fullmatch=True)
 SEEDS = st.integers(0, 2**63 - 1)
@@ -41,6 +51,10 @@ def configs(draw: st.DrawFn) -> RunConfig:
     return RunConfig(
         experiment=draw(NAMES),
         seed=draw(SEEDS),
+        preset=draw(st.sampled_from(["corrected", "paper"])),
+        init_from=draw(
+            st.none() | st.builds(InitFrom, file=NAMES) | st.builds(InitFrom, experiment=NAMES, group=NAMES)
+        ),
         dataset=draw(st.sampled_from(["digits", "cifar10", "cifar100"])),
         method=draw(METHODS),
         model=model,
@@ -56,6 +70,7 @@ def configs(draw: st.DrawFn) -> RunConfig:
         epochs=epochs,
         batch_size=draw(st.integers(32, 4096)),
         outlier_batch_size=draw(st.integers(32, 4096)),
+        optimiser=draw(st.sampled_from(["sgd", "adam"])),
         lr=draw(POSITIVE),
         momentum=draw(st.floats(0, 1, exclude_min=True, exclude_max=True)),
         nesterov=draw(st.booleans()),
@@ -65,6 +80,7 @@ def configs(draw: st.DrawFn) -> RunConfig:
         lr_decay=draw(POSITIVE),
         augment=draw(st.booleans()),
         flip=draw(st.floats(0, 1)),
+        augment_validation=draw(st.booleans()),
         precision=draw(st.sampled_from(["auto", "float32", "bfloat16"])),
         device=draw(st.sampled_from(["auto", "cpu", "cuda"])),
         keep_every=draw(st.integers(0, 2**63 - 1)),

@@ -232,7 +232,7 @@ def test_a_checkpoint_that_is_not_there(saved: RunDir) -> None:
 
 
 def test_weights_of_another_network(saved: RunDir) -> None:
-    with pytest.raises(CheckpointError, match=r"epoch-002\.safetensors: does not fit this model: .*size mismatch"):
+    with pytest.raises(CheckpointError, match=r"epoch-002\.safetensors: is of "):
         checkpoint.load_weights(saved, "last", nn.Sequential(nn.Linear(2, 2)))
 
 

@@ -262,3 +262,19 @@ def test_columns_stand_under_their_heads(mark: Any) -> None:
     end = head.index("AUROC % ↑") + len("AUROC % ↑")
     assert (first[:end].endswith("100.00 ± 10.00"), second[:end].endswith("     5.00")) == (True, True)
     assert first[end : end + 2].strip() == second[end : end + 2].strip() == ""
+
+
+def test_what_filters_dropped_is_a_block_of_its_own_once() -> None:
+    def found(seed: int, score: str, precision: float | None) -> Measured:
+        facts = {"rate": 0.1, "base-rate": 0.12, "precision": precision, "recall": 0.5}
+        return measured(config(seed=seed), {"near": 0.5}, filter=facts, score=score)
+
+    items = [found(seed, score, 0.6 + 0.1 * seed) for seed in (1, 2) for score in ("msp", "energy")]
+    plain = measured(config("oe", method="oe"), {"near": 0.5})
+    rows = aggregate([*items, plain], [])
+    (block,) = (block for block in blocks(rows) if "filter" in block.title)
+    assert block.header[2:] == ("dropped %", "ID among outliers %", "precision % ↑", "recall % ↑")
+    assert [[cell.text for cell in line] for line in block.lines] == [
+        ["goe", "2/2", "10.00 ± 0.00", "12.00 ± 0.00", "75.00 ± 7.07", "50.00 ± 0.00"]
+    ]
+    assert not any("OOD: filter" in block.title for block in blocks(rows))

@@ -9,8 +9,8 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Footer, Static
 
-from goe.core.config import GOE
 from goe.core.overview import RunView
+from goe.core.specs import GOE
 from tui.messages import Overview, RunDetail
 from tui.screens.base import STOP, GoeScreen, say
 from tui.widgets.chart import Chart

@@ -5,8 +5,10 @@ from typing import Any, Literal
 import msgspec
 import pytest
 
-from goe.core.config import GOE, METHODS, OE, RECIPES, Baseline, Filter, Outliers, RunConfig, complete, merge
+from goe.core.config import METHODS, InitFrom, Outliers, RunConfig, complete, merge
 from goe.core.errors import did_you_mean
+from goe.core.recipes import RECIPES
+from goe.core.specs import GOE, OE, UDG, Baseline, EnergyOE, Filter, MixOE
 
 Problems = list[tuple[tuple[str, ...], str]]
 
@@ -47,10 +49,47 @@ def test_cifar_follows_the_paper() -> None:
     assert (config.flip, config.schedule, config.evaluate) == (0.5, "multistep", "best")
 
 
+def test_the_paper_preset_holds_on_every_data_set() -> None:
+    for dataset in ("digits", "cifar10", "cifar100"):
+        config = accepted(dataset=dataset, preset="paper")
+        assert (config.epochs, config.batch_size, config.outlier_batch_size) == (200, 128, 256)
+        assert (config.optimiser, config.lr, config.momentum, config.weight_decay) == ("sgd", 0.1, 0.9, 5e-4)
+        assert (config.schedule, config.milestones, config.lr_decay) == ("multistep", (120, 160), 0.1)
+        assert (config.evaluate, config.augment_validation, config.nesterov) == ("best", True, True)
+        assert config.method == GOE(filter=Filter(strategy="topk", estimation="msp", k=20))
+        energy = accepted(dataset=dataset, preset="paper", method="energy-oe").method
+        assert energy == EnergyOE(m_in=-25.0, m_out=-7.0, weight=0.1)
+    assert not accepted(dataset="cifar10").augment_validation
+    assert accepted(dataset="cifar10", preset="paper").group != accepted(dataset="cifar10").group
+
+
+def test_energy_margins_follow_the_data_set() -> None:
+    assert accepted(dataset="cifar10", method="energy-oe").method == EnergyOE(m_in=-23.0, m_out=-5.0)
+    assert accepted(dataset="cifar100", method="energy-oe").method == EnergyOE(m_in=-27.0, m_out=-5.0)
+
+
+def test_fine_tuning_has_a_recipe_of_its_own() -> None:
+    config = accepted(dataset="cifar10", preset="paper", **{"init-from": "base"})
+    assert config.init_from == InitFrom(experiment="base", checkpoint="best")
+    assert (config.epochs, config.lr, config.schedule) == (10, 0.001, "cosine")
+    assert accepted(**{"init-from": "base", "epochs": 3}).epochs == 3
+    assert accepted(**{"init-from": "runs/base-s1-00000000"}).init_from == InitFrom(file="runs/base-s1-00000000")
+    assert accepted(**{"init-from": "base.safetensors"}).init_from == InitFrom(file="base.safetensors")
+
+
+def test_other_methods_filter_only_when_asked_to() -> None:
+    oe = accepted(method="oe").method
+    assert isinstance(oe, OE)
+    assert oe.filter.strategy == "none"
+    asked = accepted(method={"name": "oe", "filter": {"estimation": "margin"}}).method
+    assert isinstance(asked, OE)
+    assert asked.filter == Filter(strategy="topk", estimation="margin", k=3)
+
+
 def test_what_is_given_wins_over_the_recipe() -> None:
     for recipe in RECIPES.values():
         for key, value in recipe.items():
-            if isinstance(value, int | float) and key not in {"dropout", "flip"}:
+            if type(value) in {int, float} and key not in {"dropout", "flip"}:
                 given = accepted(**{key: value + 1})
                 assert msgspec.to_builtins(given)[key] == value + 1
 
@@ -67,7 +106,16 @@ def test_milestones_follow_the_epochs_however_few(epochs: int, milestones: tuple
     assert accepted(epochs=epochs).milestones == milestones
 
 
-@pytest.mark.parametrize(("short", "full"), [("wrn", "wrn-40-2"), ("res34", "resnet-34"), ("res18", "resnet-18")])
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("wrn", "wrn-40-2"),
+        ("res34", "resnet-34"),
+        ("res18", "resnet-18"),
+        ("res50", "resnet-50"),
+        ("dense", "densenet-bc-100-12"),
+    ],
+)
 def test_the_authors_model_names_make_the_same_run(short: str, full: str) -> None:
     assert accepted(model=short) == accepted(model=full)
 
@@ -115,12 +163,47 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"model": "resnet34"}, ("model",), 'unknown model "resnet34" (did you mean "resnet-34"?)'),
     ({"model": "resnet-18", "dropout": 0.3}, ("dropout",), "resnet-18 has no dropout; leave it out, or use a WRN"),
     ({"model": 40}, ("model",), "expected str, got int"),
-    ({"method": "go"}, ("method",), 'unknown method "go" (did you mean "goe"?); known: baseline, goe, oe'),
-    ({"method": 3}, ("method",), "a method needs a name; known: baseline, goe, oe"),
-    ({"method": {"name": 3}}, ("method",), "a method needs a name; known: baseline, goe, oe"),
+    (
+        {"method": "go"},
+        ("method",),
+        'unknown method "go" (did you mean "goe"?); known: baseline, energy-oe, goe, mixoe, oe, udg',
+    ),
+    ({"method": 3}, ("method",), "a method needs a name; known: baseline, energy-oe, goe, mixoe, oe, udg"),
+    ({"method": {"name": 3}}, ("method",), "a method needs a name; known: baseline, energy-oe, goe, mixoe, oe, udg"),
     ({"method": {"name": "oe", "wieght": 1}}, ("method", "wieght"), 'unknown key "wieght" (did you mean "weight"?)'),
     ({"method": {"name": "oe", "weight": -1}}, ("method", "weight"), "expected float >= 0.0, got -1"),
-    ({"method": {"name": "oe", "filter": {"k": 1}}}, ("method", "filter"), 'unknown key "filter"'),
+    ({"method": {"name": "baseline", "filter": {}}}, ("method", "filter"), 'unknown key "filter"'),
+    ({"method": {"mix": {"alpha": 0}}}, ("method", "mix", "alpha"), "expected float > 0.0, got 0"),
+    ({"method": {"mix": {"beta": -1.0}}}, ("method", "mix", "beta"), "expected float > 0.0, got -1.0"),
+    ({"method": {"mix-weight": -0.5}}, ("method", "mix-weight"), "expected float >= 0.0, got -0.5"),
+    ({"method": {"name": "energy-oe", "weight": -1}}, ("method", "weight"), "expected float >= 0.0, got -1"),
+    ({"method": {"filter": {"strategy": "quantile", "quantile": 1.0}}}, ("method", "filter", "quantile"), "< 1.0"),
+    (
+        {"method": {"name": "energy-oe", "m-in": -5.0, "m-out": -23.0}},
+        ("method", "m-in"),
+        "m-in = -5 must be below m-out = -23",
+    ),
+    ({"method": {"name": "udg", "clusters": 1}}, ("method", "clusters"), "expected int >= 2, got 1"),
+    (
+        {"method": {"name": "mixoe", "filter": {"k": 32}}},
+        ("method", "filter", "k"),
+        "would drop the whole outlier batch of 32",
+    ),
+    ({"preset": "papre"}, ("preset",), '"papre" is not accepted (did you mean "paper"?)'),
+    ({"init-from": {}}, ("init-from",), "give either an experiment of this file or a file with weights"),
+    ({"init-from": {"experiment": "a", "file": "b"}}, ("init-from",), "give either an experiment"),
+    ({"init-from": {"fil": "b"}}, ("init-from", "fil"), 'unknown key "fil" (did you mean "file"?)'),
+    ({"init-from": 3}, ("init-from",), "expected a table, got an integer"),
+    ({"model": "densenet-bc-101-12"}, ("model",), "a DenseNet-BC's depth is 10, 16, 22"),
+    ({"model": "mlp"}, ("model",), "an mlp takes the points of spiral, no images"),
+    ({"dataset": "spiral", "model": "wrn"}, ("model",), "spiral has points; use mlp"),
+    ({"dataset": "spiral", "outliers": "china"}, ("outliers", "source"), 'does not go with outliers "china"'),
+    ({"dataset": "spiral", "augment": True}, ("augment",), "points can't be augmented"),
+    (
+        {"dataset": "spiral", "method": {"mix": {"strategy": "cutmix"}}},
+        ("method", "mix", "strategy"),
+        "points can't be cut; use mixup",
+    ),
     ({"method": {"filter": 3}}, ("method", "filter"), "expected a table, got an integer"),
     ({"method": {"filter": {"k": -1}}}, ("method", "filter", "k"), "expected int >= 0, got -1"),
     (
@@ -155,14 +238,15 @@ def test_one_wrong_value_is_one_problem(raw: dict[str, Any], path: tuple[str, ..
 
 
 def test_all_problems_at_once() -> None:
+    mix = {"alpha": -1}
     problems = refused(
-        epochs="x", lr=-1, datset="digits", method={"name": "goe", "alpha": -1, "filter": {"k": "y"}}, momentum=0
+        epochs="x", lr=-1, datset="digits", method={"name": "goe", "mix": mix, "filter": {"k": "y"}}, momentum=0
     )
     assert {path for path, _ in problems} == {
         ("epochs",),
         ("lr",),
         ("datset",),
-        ("method", "alpha"),
+        ("method", "mix", "alpha"),
         ("method", "filter", "k"),
         ("nesterov",),
     }
@@ -195,8 +279,12 @@ def test_every_choice_but_name_and_seed_changes_the_group() -> None:
         "method": OE(),
         "model": "wrn-16-1",
         "dropout": 0.1,
+        "preset": "paper",
+        "init_from": InitFrom(file="weights.safetensors"),
         "outliers": Outliers(source="china", contamination=0.2),
         "epochs": 11,
+        "optimiser": "adam",
+        "augment_validation": True,
         "batch_size": 65,
         "outlier_batch_size": 129,
         "lr": 0.2,
@@ -221,7 +309,8 @@ def test_every_choice_but_name_and_seed_changes_the_group() -> None:
 
 
 def test_methods_are_known_by_the_names_in_a_queue_file() -> None:
-    assert {"baseline": Baseline, "oe": OE, "goe": GOE} == METHODS
+    known = {"baseline": Baseline, "oe": OE, "energy-oe": EnergyOE, "mixoe": MixOE, "udg": UDG, "goe": GOE}
+    assert known == METHODS
     assert accepted(method="baseline").method_name == "baseline"
 
 
@@ -254,5 +343,7 @@ def test_a_field_at_its_default_does_not_count_for_the_id() -> None:
         return config.run_id
 
     plain = made()
-    assert made(momentum=0.9) == made(**{"lr-decay": 0.1}) == made(method={"name": "goe", "alpha": 1.0}) == plain
-    assert len({plain, made(momentum=0.8), made(method="oe"), made(method={"name": "goe", "alpha": 2.0})}) == 4
+    assert (
+        made(momentum=0.9) == made(**{"lr-decay": 0.1}) == made(method={"name": "goe", "mix": {"alpha": 1.0}}) == plain
+    )
+    assert len({plain, made(momentum=0.8), made(method="oe"), made(method={"name": "goe", "mix": {"alpha": 2.0}})}) == 4

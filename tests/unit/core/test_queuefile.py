@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from goe.core.config import GOE, OE, Baseline, Filter
 from goe.core.errors import ConfigError
 from goe.core.queuefile import Queue, QueueOptions, load_queue, parse_queue
+from goe.core.specs import GOE, OE, Baseline, Filter
 
 FILE = Path("queue.toml")
 
@@ -115,8 +115,8 @@ def test_a_sweep_inside_a_swept_method_does_not_depend_on_their_order() -> None:
 
 
 def test_a_sweep_may_not_set_what_one_of_its_methods_lacks() -> None:
-    text = '[[experiment]]\nname = "a"\n[experiment.sweep]\n"method.filter.k" = [5]\nmethod = ["goe", "oe"]\n'
-    assert problems(text) == ['queue.toml:5: method: unknown key "filter"; known: weight']
+    text = '[[experiment]]\nname = "a"\n[experiment.sweep]\n"method.filter.k" = [5]\nmethod = ["goe", "baseline"]\n'
+    assert problems(text) == ['queue.toml:5: method: unknown key "filter"; known: ']
 
 
 HEAD = '[[experiment]]\nname = "a"\n'
@@ -137,8 +137,8 @@ WRONG = [
     ("defaults = 3\n" + HEAD, ["1: defaults must be a table: [defaults]"]),
     ('[experiment]\nname = "a"\n', ["1: write each experiment as [[experiment]], with two brackets"]),
     ("experiment = 3\n", ["1: write each experiment as [[experiment]], with two brackets"]),
-    (HEAD + "method = 3\n", ["3: a method needs a name; known: baseline, goe, oe"]),
-    (HEAD + "[defaults]\nmethod = 3\n", ["4: a method needs a name; known: baseline, goe, oe"]),
+    (HEAD + "method = 3\n", ["3: a method needs a name; known: baseline, energy-oe, goe, mixoe, oe, udg"]),
+    (HEAD + "[defaults]\nmethod = 3\n", ["4: a method needs a name; known: baseline, energy-oe, goe, mixoe, oe, udg"]),
     (HEAD + 'seeds = "1"\n', ["3: seeds must be a list of integers from 0"]),
     (HEAD + "seeds = []\n", ["3: seeds must be a list"]),
     (HEAD + "[defaults]\nseeds = [-1]\n", ["4: seeds must be a list"]),
@@ -163,8 +163,8 @@ WRONG = [
     (HEAD + "sweep.lr = [0.1, 0.1]\n", ['3: two points of the sweep are called "a-lr0.1"; list each value once']),
     (HEAD + "sweep.method = [{name='oe', weight=0.1}, {name='oe'}]\n", ['3: two points of the sweep are called "a-me']),
     (
-        HEAD + "[experiment.sweep]\n'method.alpha'=[1]\nmethod.alpha=[1]\n",
-        ["5: sweep over method.alpha: it is swept tw"],
+        HEAD + "[experiment.sweep]\n'method.oe-weight'=[1]\nmethod.oe-weight=[1]\n",
+        ["5: sweep over method.oe-weight: it is swept tw"],
     ),
     # findings that belong to several keys
     (HEAD + "method.filter.k = 200\n[defaults]\noutlier-batch-size = 100\n", ["3: method: k = 200 would drop"]),

@@ -10,11 +10,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from goe.core.config import GOE, RunConfig, complete
+from goe.core.config import RunConfig, complete
 from goe.core.errors import RunError
 from goe.core.process import myself
 from goe.core.records import Exit, Launch
 from goe.core.rundir import Attempt, RunDir, find_runs, read_json, resolve_run, write_atomic, write_json
+from goe.core.specs import GOE
 
 
 def make_config(name: str = "x", seed: int = 1) -> RunConfig:
@@ -61,10 +62,10 @@ def test_config_holds_every_choice(tmp_path: Path) -> None:
         "name": "goe",
         "mix-weight": 0.5,
         "oe-weight": 0.5,
-        "alpha": 1.0,
-        "beta": 1.0,
+        "mix": {"strategy": "mixup", "alpha": 1.0, "beta": 1.0, "lam": "batch"},
+        "forward": "joint",
         "normalise": "batch",
-        "filter": {"strategy": "topk", "estimation": "msp", "k": 20},
+        "filter": {"strategy": "topk", "estimation": "msp", "k": 20, "quantile": 0.15, "warmup-epochs": 0},
     }
 
 

@@ -12,8 +12,7 @@ from goe.core.errors import DataError
 from goe.data.catalog import Benchmark, TrainingSets
 from goe.data.loader import Stream, TrainData, eval_batches, keyed_rng
 from goe.data.outliers import RANDOM_300K_FILE, OutlierSet, contaminate, random_300k
-from goe.data.source import ArraySource
-from goe.data.synthetic import TensorSet
+from goe.data.source import ArraySource, TensorSet
 from goe.methods.base import Batch
 
 CPU = torch.device("cpu")
@@ -197,3 +196,32 @@ def test_evaluation_passes_a_tensor_set_on_unchanged() -> None:
     batches = list(eval_batches(TensorSet("noise", data), BENCHMARK, 3, CPU))
     assert np.array_equal(torch.cat([x for x, _ in batches]).numpy(), data)
     assert torch.cat([y for _, y in batches]).tolist() == [-1] * 5
+
+
+def test_validation_is_seen_as_it_is_in_every_epoch(make_data: MakeData) -> None:
+    data = make_data()
+    for epoch in (0, 1):
+        ((x, y),) = data.validation(epoch)
+        assert (pixels(x)[:, :, :, 2] == ID).all()  # no border: no crop
+        assert y.tolist() == [0, 1]
+
+
+def test_the_papers_validation_is_augmented_anew_each_epoch(make_data: MakeData) -> None:
+    data = make_data(augment_validation=True)
+    epochs = [[x for x, _ in data.validation(epoch)] for epoch in range(8)]
+    again = [x for x, _ in make_data(augment_validation=True).validation(3)]
+    assert torch.equal(again[0], epochs[3][0])
+    assert any(not torch.equal(epoch[0], epochs[0][0]) for epoch in epochs)
+    numbers, blue = colours(epochs[5][0])
+    assert (numbers.tolist(), set(blue)) == ([0, 1], {ID})
+    ((plain, _),) = make_data(augment=False, augment_validation=True).validation(3)
+    assert (pixels(plain)[:, :, :, 2] == ID).all()
+
+
+def test_plain_images_come_in_order_without_augmentation(make_data: MakeData) -> None:
+    data = make_data()
+    for batches, blue, size in ((data.plain_id(), ID, 30), (data.plain_outliers(), OUT, 23)):
+        images = torch.cat(list(batches))
+        assert (pixels(images)[:, :, :, 2] == blue).all()
+        assert colours(images)[0].tolist() == list(range(size))
+    assert list(make_data(outliers=0).plain_outliers()) == []

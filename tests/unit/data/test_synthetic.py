@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from goe.data.synthetic import TensorSet, blobs, gaussian_noise
+from goe.data.source import TensorSet
+from goe.data.synthetic import blobs, gaussian_noise
 
 
 @pytest.mark.parametrize("make", [blobs, gaussian_noise])

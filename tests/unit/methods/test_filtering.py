@@ -1,15 +1,27 @@
 """Which outliers go: confidences, strategies, and what the filter's forward leaves untouched."""
 
-from math import log
+from math import log, nan
+from typing import Any
 
 import pytest
 import torch
 from stub_nets import NormNet, PixelNet, batch_of, random_batch
 from torch import Tensor
 
-from goe.core.config import Filter
+from goe.core.specs import Filter
 from goe.methods.base import Batch
-from goe.methods.filtering import CONFIDENCES, drop_adaptive, drop_static, drop_topk, evaluating, filter_outliers
+from goe.methods.filtering import (
+    CONFIDENCES,
+    Filtered,
+    drop_adaptive,
+    drop_quantile,
+    drop_static,
+    drop_topk,
+    evaluating,
+    filter_outliers,
+    kept,
+)
+from goe.models.base import Net
 
 
 def test_confidences_of_known_probabilities() -> None:
@@ -77,6 +89,60 @@ def test_adaptive_drops_from_the_mean_id_confidence() -> None:
     assert found.dropped.tolist() == [False, True, True, False]
 
 
+@pytest.mark.parametrize(
+    ("quantile", "threshold", "dropped"),
+    [
+        # ID sorted: 0.5, 0.6, 0.7, 0.9 at ranks 0, 1, 2, 3
+        (0.0, 0.5, [False, True, True, True]),  # equal goes too
+        (0.15, 0.545, [False, False, True, True]),  # rank 0.45: 0.5 + 0.45 * 0.1
+        (0.5, 0.65, [False, False, True, True]),
+        (0.9, 0.84, [False, False, False, True]),  # rank 2.7: 0.7 + 0.7 * 0.2
+        (1.0, 0.9, [False, False, False, True]),
+    ],
+)
+def test_quantile_drops_from_the_interpolated_rank_of_the_id_batch(
+    quantile: float, threshold: float, dropped: list[bool]
+) -> None:
+    found = drop_quantile(ID, torch.tensor([0.4, 0.5, 0.8, 0.95]), quantile)
+    assert found.threshold.item() == pytest.approx(threshold)
+    assert found.threshold.dtype == torch.float32
+    assert found.dropped.tolist() == dropped
+
+
+def test_quantile_of_a_batch_of_one_is_that_sample() -> None:
+    assert drop_quantile(torch.tensor([0.5]), torch.tensor([0.4, 0.5]), 0.15).dropped.tolist() == [False, True]
+
+
+def test_a_confidence_that_is_no_number_never_raises() -> None:
+    sick, healthy = torch.tensor([0.5, nan, 0.7]), torch.tensor([0.5, 0.6, 0.7])
+    # An outlier's NaN: the largest to topk, kept by the rest.
+    assert drop_topk(sick, 1).dropped.tolist() == [False, True, False]
+    for found in (
+        drop_static(healthy, sick, 1),
+        drop_quantile(healthy, sick, 0.01),
+        drop_adaptive(healthy - 0.2, sick),
+    ):
+        assert found.dropped.tolist()[1:] == [False, True]
+    # An ID sample's NaN: a threshold of NaN keeps all, as it does to `static` at the rank of the NaN, the last.
+    for found in (drop_static(sick, healthy, 3), drop_quantile(sick, healthy, 0.1), drop_adaptive(sick, healthy)):
+        assert found.threshold.isnan()
+        assert found.dropped.tolist() == [False] * 3
+    assert drop_static(sick, healthy, 2).dropped.tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("strategy", ["topk", "static", "adaptive", "quantile"])
+@pytest.mark.parametrize("estimation", ["msp", "margin", "entropy"])
+def test_a_network_that_diverged_does_not_crash_the_filter(strategy: str, estimation: str) -> None:
+    batch = batch_of(torch.full((3, 2), nan), [0, 1, 0], torch.full((5, 2), nan))
+    found = judge(PixelNet(2), batch, strategy=strategy, estimation=estimation, k=2)
+    assert found is not None
+    assert int(found.dropped.sum()) == (2 if strategy == "topk" else 0)
+
+
+def judge(net: Net, batch: Batch, epoch: int = 0, **options: Any) -> Filtered | None:
+    return filter_outliers(net, batch, Filter(**options), epoch)
+
+
 def logits_of(confidence: list[float]) -> Tensor:
     """Two-class logits whose maximum probability is `confidence`: ln(p / (1 - p)) against 0."""
     return torch.tensor([[log(p / (1 - p)), 0.0] for p in confidence], dtype=torch.float64)
@@ -95,32 +161,49 @@ def batch() -> Batch:
         ("static", 1, [False, True, True, True], 7),  # ID's least: 0.6
         ("static", 2, [False, True, False, True], 7),  # second least: 0.7
         ("adaptive", 0, [False, True, False, False], 7),  # msp mean 0.733; margin and entropy agree here
+        ("quantile", 0, [False, True, False, True], 7),  # ID's median: 0.7
     ],
 )
 def test_strategies_on_a_batch(
     batch: Batch, estimation: str, strategy: str, k: int, dropped: list[bool], rows: int
 ) -> None:
     net = PixelNet(2).double()
-    spec = Filter(strategy=strategy, estimation=estimation, k=k)  # type: ignore[arg-type]
-    found = filter_outliers(net, batch, spec)
+    found = judge(net, batch, strategy=strategy, estimation=estimation, k=k, quantile=0.5)
     assert found is not None
     assert found.dropped.tolist() == dropped
     assert net.rows == [rows]
+    assert kept(found, batch).tolist() == [not out for out in dropped]
 
 
 @pytest.mark.parametrize(("strategy", "k"), [("none", 20), ("topk", 0), ("static", 0)])
 def test_a_filter_that_keeps_all_runs_no_forward(batch: Batch, strategy: str, k: int) -> None:
     net = PixelNet(2).double()
-    assert filter_outliers(net, batch, Filter(strategy=strategy, k=k)) is None  # type: ignore[arg-type]
+    assert judge(net, batch, strategy=strategy, k=k) is None
     assert net.rows == []
+    assert kept(None, batch).tolist() == [True] * 4
+
+
+@pytest.mark.parametrize("strategy", ["topk", "static", "adaptive", "quantile"])
+def test_nothing_is_dropped_or_judged_during_warmup(batch: Batch, strategy: str) -> None:
+    net = PixelNet(2).double()
+    for epoch in (0, 1):
+        assert judge(net, batch, epoch, strategy=strategy, k=1, warmup_epochs=2) is None
+    assert net.rows == []
+    found, at_once = (
+        judge(net, batch, 2, strategy=strategy, k=1, warmup_epochs=2),
+        judge(net, batch, strategy=strategy, k=1),
+    )
+    assert found is not None
+    assert at_once is not None
+    assert torch.equal(found.dropped, at_once.dropped)
 
 
 @pytest.mark.parametrize("training", [True, False])
-@pytest.mark.parametrize("strategy", ["topk", "static", "adaptive"])
+@pytest.mark.parametrize("strategy", ["topk", "static", "adaptive", "quantile"])
 def test_the_filter_leaves_no_trace_on_the_network(strategy: str, training: bool) -> None:
     net = NormNet().double().train(training)
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    found = filter_outliers(net, random_batch(6, 8), Filter(strategy=strategy, k=2))  # type: ignore[arg-type]
+    found = judge(net, random_batch(6, 8), strategy=strategy, k=2)
     assert found is not None
     assert not found.threshold.requires_grad
     assert {module.training for module in net.modules()} == {training}
@@ -130,7 +213,7 @@ def test_the_filter_leaves_no_trace_on_the_network(strategy: str, training: bool
 
 def test_the_filter_runs_in_evaluation_mode_without_gradient(batch: Batch) -> None:
     net = PixelNet(2).double().train()
-    filter_outliers(net, batch, Filter(strategy="adaptive"))
+    judge(net, batch, strategy="adaptive")
     assert [(training, gradient) for _, training, gradient in net.seen] == [(False, False)]
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from goe.methods.losses import cross_entropy, masked_mean, mixed_cross_entropy, uniform_cross_entropy
+from goe.methods.losses import cross_entropy, energy, masked_mean, mixed_cross_entropy, uniform_cross_entropy
 
 # softmax((ln 3, 0)) = (3/4, 1/4)
 THREE_TO_ONE = [log(3), 0.0]
@@ -37,6 +37,19 @@ def test_mixed_cross_entropy_weighs_the_two_targets() -> None:
     # 0.25 * ln(4/3) + 0.75 * ln(16/3) / 2 = 0.0719 + 0.6277 = 0.6997
     assert mixed_cross_entropy(logits, class_0, uniform, 0.25).item() == pytest.approx(0.6997, abs=5e-5)
     assert mixed_cross_entropy(logits, class_0, uniform, 1.0).item() == pytest.approx(log(4 / 3))
+
+
+def test_mixed_cross_entropy_takes_a_lam_for_each_row() -> None:
+    logits = torch.tensor([THREE_TO_ONE] * 3, dtype=torch.float64)
+    class_0, uniform = torch.tensor([[1.0, 0.0]] * 3), torch.tensor([[0.5, 0.5]] * 3)
+    found = mixed_cross_entropy(logits, class_0, uniform, torch.tensor([0.25, 1.0, 0.0], dtype=torch.float64))
+    assert found.tolist() == pytest.approx([0.6997, log(4 / 3), 0.5 * log(16 / 3)], abs=5e-5)
+
+
+def test_energy_is_minus_log_of_the_sum_of_exponentials() -> None:
+    # e^(ln 3) + e^0 = 4;  two logits of 1000: 1000 + ln 2, with no overflow
+    found = energy(torch.tensor([THREE_TO_ONE, [1000.0, 1000.0]], dtype=torch.float64))
+    assert found.tolist() == pytest.approx([-log(4), -1000 - log(2)])
 
 
 VALUES = [1.0, 2.0, 4.0, 9.0]
@@ -73,6 +86,7 @@ def _losses(logits: Tensor) -> list[Tensor]:
     return [
         cross_entropy(logits, torch.arange(len(logits))),
         uniform_cross_entropy(logits),
+        energy(logits),
         mixed_cross_entropy(logits, target, target.flip(0), 0.3),
     ]
 
