@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from goe.core.config import RunConfig
+    from goe.core.queuefile import Queue
     from goe.core.rundir import RunDir
 
 app = typer.Typer(
@@ -23,8 +24,10 @@ app = typer.Typer(
 )
 queue_app = typer.Typer(help="Work through experiments.toml.", no_args_is_help=True)
 data_app = typer.Typer(help="Data sets.", no_args_is_help=True)
+figure_app = typer.Typer(help="Pictures of what the methods do.", no_args_is_help=True)
 app.add_typer(queue_app, name="queue")
 app.add_typer(data_app, name="data")
+app.add_typer(figure_app, name="figure")
 
 Runs = Annotated[
     Path, typer.Option("--runs", "--save-path", envvar="GOE_RUNS", metavar="DIR", help="The folder with the runs.")
@@ -32,6 +35,10 @@ Runs = Annotated[
 QueueFile = Annotated[Path, typer.Option("--queue", envvar="GOE_QUEUE", metavar="FILE", help="The queue file to read.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 RunNames = Annotated[list[str] | None, typer.Argument(metavar="RUN…", help="Run ids, or unique beginnings of them.")]
+Slots = Annotated[
+    int | None, typer.Option("--slots", min=1, help="Runs at once (default: as the queue says, or one a GPU).")
+]
+Gpus = Annotated[str | None, typer.Option("--gpus", help="GPUs to use, e.g. 0,2.")]
 DEFAULT_RUNS = Path("runs")
 DEFAULT_QUEUE = Path("experiments.toml")
 
@@ -447,25 +454,25 @@ def queue_list(runs: Runs = DEFAULT_RUNS, queue: QueueFile = DEFAULT_QUEUE, as_j
 
 @queue_app.command("run")
 def queue_run(
-    runs: Runs = DEFAULT_RUNS,
-    queue: QueueFile = DEFAULT_QUEUE,
-    slots: Annotated[
-        int | None, typer.Option(min=1, help="Runs at once (default: from the file, or one a GPU).")
-    ] = None,
-    gpus: Annotated[str | None, typer.Option(help="GPUs to use, e.g. 0,2.")] = None,
+    runs: Runs = DEFAULT_RUNS, queue: QueueFile = DEFAULT_QUEUE, slots: Slots = None, gpus: Gpus = None
 ) -> None:
     """Train whatever of the queue is not done. Ctrl-C leaves training alive; the next `goe queue run` adopts it."""
-    from goe.core.errors import ConfigError
     from goe.core.queuefile import load_queue
+
+    raise typer.Exit(0 if _work_through(load_queue(queue), runs, slots, gpus, command="goe queue run") else 1)
+
+
+def _work_through(found: "Queue", runs: Path, slots: int | None, gpus: str | None, *, command: str) -> bool:
+    """Train what of a queue is not done, and show it; whether all of it is done in the end."""
+    from goe.core.errors import ConfigError
     from goe.launch.runner import Runner, make_slots
     from tui.progress import QueueDisplay
 
-    found = load_queue(queue)
     if gpus is not None and not all(part.isdecimal() for part in gpus.split(",")):
         raise ConfigError([f"--gpus: {gpus!r} is not a list of GPU numbers, for example 0,2"])
     indices = None if gpus is None else [int(part) for part in gpus.split(",")]
     runs.mkdir(parents=True, exist_ok=True)
-    with QueueDisplay() as display:
+    with QueueDisplay(command) as display:
         runner = Runner(
             found, runs.resolve(), make_slots(found.options, gpus=indices, count=slots), report=display.event
         )
@@ -475,7 +482,48 @@ def queue_run(
             display.interrupted(runner.views.values())
             raise typer.Exit(130) from None
     display.summary(runner.views.values())
-    raise typer.Exit(0 if complete else 1)
+    return complete
+
+
+@figure_app.command("spiral")
+def figure_spiral(
+    runs: Runs = DEFAULT_RUNS,
+    seeds: Annotated[int, typer.Option(min=1, max=5, help="Runs of each method; the first is drawn.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to draw it: .png, .svg or .pdf (default: spiral.png).")
+    ] = None,
+    terminal: Annotated[
+        bool, typer.Option("--terminal", help="Draw it in the terminal; in a file only with --out.")
+    ] = False,
+    slots: Slots = None,
+    gpus: Gpus = None,
+) -> None:
+    """Confidence over the plane after Baseline, OE, OE with filtering and G-OE, trained on two spirals if need be."""
+    from goe.core.rundir import RunDir
+    from goe.figures import check_drawable, draw, read_panels, spiral_queue, summary_table
+
+    if out is None and not terminal:
+        out = Path("spiral.png")
+    if out is not None:
+        check_drawable(out)
+    queue = spiral_queue(seeds)
+    if not _work_through(queue, runs, slots, gpus, command="goe figure spiral"):
+        raise typer.Exit(1)
+    trained = [RunDir(runs / config.run_id) for config in queue.runs]
+    panels = read_panels(trained)
+    if out is not None:
+        draw(panels, out)
+        print(f"{out}: drawn", file=sys.stderr)
+    if terminal:
+        from rich.console import Console
+
+        from tui.widgets.heatmap import side_by_side
+
+        console = Console()
+        colour = console.color_system in {"256", "truecolor"} and not console.no_color  # 16 colours are no scale
+        fields = [(panel.title, panel.surface.rows()) for panel in panels]
+        console.print(side_by_side(fields, console.width, colour=colour))
+    _print_columns(summary_table(trained))
 
 
 @data_app.command("fetch")

@@ -18,12 +18,13 @@ from goe.core.rundir import RunDir, read_json, write_atomic, write_json
 from goe.data.catalog import Benchmark, load_evaluation
 from goe.data.loader import eval_batches
 from goe.data.source import ImageSet
+from goe.data.spiral import SCALE
 from goe.device import pick_device
 from goe.metrics import classification_metrics, detection_metrics
 from goe.models import build_model
 from goe.models.base import Net
-from goe.scores import SCORES, Outputs
-from goe.surface import write_surface
+from goe.scores import SCORES, Outputs, msp
+from goe.surface import grid, write_surface
 
 EVAL_BATCH = 500
 
@@ -89,7 +90,7 @@ def evaluate(
         progress(ood.name)
         outputs[ood.name] = Outputs(predict(net, ood.images, benchmark, device)[0])
     if config.dataset == "spiral":
-        write_surface(run, net, device)
+        write_surface(run, checkpoint_name, _confidence(net, device))
     for score, path in wanted.items():
         function = SCORES[score]
         id_scores = function(Outputs(logits)).numpy()
@@ -115,6 +116,14 @@ def evaluate(
         _save_scores(path.with_suffix(".npz"), benchmark.name, id_scores, correct, ood_scores)
         write_json(path, result)
     return list(paths.values())
+
+
+@torch.inference_mode()
+def _confidence(net: Net, device: torch.device) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    """The network's MSP on the grid of the plane, in evaluation mode."""
+    net.eval()
+    logits: Tensor = net(torch.from_numpy(grid() / SCALE).to(device))
+    return msp(Outputs(logits.float().cpu())).float().numpy()
 
 
 def _is_current(path: Path, weights_sha256: str, names: Sequence[str]) -> bool:

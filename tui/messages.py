@@ -8,6 +8,7 @@ from goe.core.overview import RunView
 from goe.core.records import Values
 from goe.core.table import Block
 from tui.widgets.braille import Series
+from tui.widgets.heatmap import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,9 @@ class RunDetail:
     log_cut: bool = False
     """Whether the log has more than the lines here."""
     checkpoints: tuple[Checkpoint, ...] = ()
+    surface: Field | None = None
+    """Confidence over the plane, of a spiral run after its evaluation."""
+    surface_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

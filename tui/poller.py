@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from textual.message import Message
 
@@ -31,6 +31,9 @@ from tui.messages import (
 )
 from tui.widgets.braille import Series
 
+if TYPE_CHECKING:
+    from tui.widgets.heatmap import Field
+
 T = TypeVar("T")
 
 OVERVIEW_S = 1.0
@@ -38,8 +41,32 @@ DETAIL_S = 0.5
 RESULTS_S = 2.0
 LOG_BYTES = 256 * 1024
 
-LOSS = {"loss": "total", "loss/ce": "ce", "loss/oe": "oe", "loss/mix": "mix"}
+LOSS = {
+    "loss": "total",
+    "loss/ce": "ce",
+    "loss/oe": "oe",
+    "loss/mix": "mix",
+    "loss/energy": "energy",
+    "loss/aux": "aux",
+}
 FILTERING = {"filter/rate": "rate", "filter/precision": "precision", "filter/recall": "recall"}
+
+
+class Stamp(NamedTuple):
+    """What tells one state of a file from the next without reading it."""
+
+    inode: int
+    size: int
+    changed: int
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """The file's stamp now; None where there is none to read."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return Stamp(stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 class Poller:
@@ -114,19 +141,16 @@ class Plan:
         self.order: dict[str, int] = {}
         """Place of each run id; that of the last readable version while the file is broken."""
         self.problems: tuple[str, ...] = ()
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: Stamp | None = None
 
     def poll(self) -> None:
         """Read the file if it changed. A missing file plans nothing and is no problem."""
-        try:
-            stat = self.path.stat()
-        except OSError:
-            self.order, self.problems, self._stamp = {}, (), None
+        before, self._stamp = self._stamp, stamp_of(self.path)
+        if self._stamp is None:
+            self.order, self.problems = {}, ()
             return
-        stamp = stat.st_mtime_ns, stat.st_size
-        if stamp == self._stamp:
+        if self._stamp == before:
             return
-        self._stamp = stamp
         try:
             self.order = {config.run_id: place for place, config in enumerate(load_queue(self.path).runs)}
             self.problems = ()
@@ -156,6 +180,7 @@ class RunReader:
         self._metrics = MetricsTail(run.metrics_file)
         self._curves = Curves()
         self._log = LogTail(run.log_file)
+        self._surface = SurfaceTail(run)
 
     def read(self) -> RunDetail:
         """The run now; a file that can't be read leaves its part as it was or empty."""
@@ -166,15 +191,45 @@ class RunReader:
         if self._metrics.poll():
             self._curves = make_curves(self._metrics.records)
         self._log.poll()
+        view = view_run(run, now)
+        self._surface.poll(view.config)
         return RunDetail(
-            view_run(run, now),
+            view,
             now,
             self._curves,
             self._metrics.bad,
             self._log.lines,
             self._log.cut,
             read_checkpoints(run),
+            self._surface.field,
+            self._surface.problem,
         )
+
+
+class SurfaceTail:
+    """A spiral run's confidence over the plane, read again when its file changed."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run = run
+        self.field: Field | None = None
+        self.problem: str | None = None
+        self._stamp: Stamp | None = None
+
+    def poll(self, config: RunConfig | None) -> None:
+        """Read the file of the checkpoint that the run is judged by; other data sets have none."""
+        if config is None or config.dataset != "spiral":
+            return
+        before, self._stamp = self._stamp, stamp_of(self.run.surface_file(config.evaluate))
+        if self._stamp == before:
+            return
+        self.field, self.problem = None, None
+        if self._stamp is not None:
+            from goe.surface import read_surface  # numpy: 0.1 s that only a spiral run's page should cost
+
+            try:
+                self.field = read_surface(self.run, config.evaluate).rows()
+            except RunError as error:
+                self.problem = str(error)
 
 
 class LogTail:
@@ -184,17 +239,16 @@ class LogTail:
         self.path = path
         self.lines: tuple[str, ...] = ()
         self.cut = False
-        self._stamp: tuple[int, int, int] | None = None
+        self._stamp: Stamp | None = None
 
     def poll(self) -> None:
         """Read the end again if the file changed."""
+        stamp = stamp_of(self.path)
+        if stamp is None or stamp == self._stamp:
+            return
         try:
-            stat = self.path.stat()
-            stamp = stat.st_ino, stat.st_size, stat.st_mtime_ns
-            if stamp == self._stamp:
-                return
             with self.path.open("rb") as file:
-                start = max(0, stat.st_size - LOG_BYTES)
+                start = max(0, stamp.size - LOG_BYTES)
                 file.seek(start)
                 data = file.read(LOG_BYTES)
         except OSError:

@@ -104,9 +104,11 @@ def _farewell(view: RunView) -> int:
 
 
 class QueueDisplay:
-    """What `goe queue run` shows: each event as a line, and below them the live runs where there is a terminal."""
+    """What a queue at work shows: each event as a line, and below them the live runs where there is a terminal."""
 
-    def __init__(self) -> None:
+    def __init__(self, command: str = "goe queue run") -> None:
+        self.command = command
+        """What adopts the runs that a ctrl-C left alive."""
         self.console = Console(stderr=True)
         self.live = _live(self.console)
 
@@ -144,7 +146,7 @@ class QueueDisplay:
         alive = [view.run_id for view in views if view.state.is_live]
         if alive:
             self._say(f"the queue ended; training goes on: {', '.join(alive)}")
-            self._say("`goe queue run` adopts them, `goe stop RUN` stops one, `goe tui` shows them")
+            self._say(f"`{self.command}` adopts them, `goe stop RUN` stops one, `goe tui` shows them")
 
     def summary(self, views: Iterable[RunView]) -> None:
         """One closing line, and one for each run that did not make it."""

@@ -116,8 +116,11 @@ class RunDir:
         self.log_file = path / "train.log"
         self.checkpoints = path / "checkpoints"
         self.eval = path / "eval"
-        self.surface_file = self.eval / "surface.npz"
         self.attempts_dir = path / "attempts"
+
+    def surface_file(self, checkpoint: str) -> Path:
+        """Confidence over the plane after evaluating this checkpoint; only runs on `spiral` have one."""
+        return self.eval / f"{checkpoint}-surface.npz"
 
     @classmethod
     def create(cls, runs: Path, config: RunConfig) -> "RunDir":

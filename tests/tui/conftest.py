@@ -40,6 +40,11 @@ class Lab:
         text = f'[[experiment]]\nname = "{name}"\nseeds = [{seed}]\nmethod = "{method}"\nepochs = 10\n'
         return parse_queue(text, Path("x.toml")).runs[0]
 
+    def spiral(self) -> RunDir:
+        """A run on the spirals, made but not started."""
+        text = '[[experiment]]\nname = "spiral"\ndataset = "spiral"\nmethod = "oe"\n'
+        return RunDir.create(self.runs, parse_queue(text, Path("x.toml")).runs[0])
+
     def queued(self, name: str = "goe", seed: int = 1, method: str = "goe") -> RunDir:
         return RunDir.create(self.runs, self.config(name, seed, method))
 

@@ -20,6 +20,7 @@ KEYS = (
     ("x", "stop it, as above"),
     ("tab", "next pane"),
     ("1 2 3", "curves, log or checkpoints alone"),
+    ("4", "the surface alone, of a run on the spirals"),
     ("0", "all panes, where they fit"),
 )
 

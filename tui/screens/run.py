@@ -10,15 +10,16 @@ from textual.containers import Container
 from textual.widgets import Footer, Static
 
 from goe.core.overview import RunView
-from goe.core.specs import GOE
 from tui.messages import Overview, RunDetail
 from tui.screens.base import STOP, GoeScreen, say
 from tui.widgets.chart import Chart
 from tui.widgets.keytable import KeyTable
 from tui.widgets.logview import LogView
 from tui.widgets.runhead import CHECKPOINT_HEADINGS, alerts, checkpoint_cells, headline, subline
+from tui.widgets.surface import SurfaceView
 
-PANES = ("curves", "log", "checkpoints")
+PANES = ("curves", "log", "checkpoints", "surface")
+"""The last for runs on the spirals alone."""
 _GRID_WIDTH, _GRID_HEIGHT = 110, 28
 
 
@@ -33,6 +34,7 @@ class RunScreen(GoeScreen):
         Binding("1", "only('curves')", "curves", show=False),
         Binding("2,m", "only('log')", "log", show=False),
         Binding("3,c", "only('checkpoints')", "checkpoints", show=False),
+        Binding("4", "only('surface')", "surface", show=False),
         Binding("0", "only('')", "all", show=False),
     ]
     CSS = """
@@ -45,14 +47,14 @@ class RunScreen(GoeScreen):
         #curves { layout: vertical; }
         &.-wide #curves { layout: horizontal; }
         #files { layout: horizontal; }
-        Chart { padding: 0 1; width: 1fr; }
+        Chart, SurfaceView { padding: 0 1; width: 1fr; height: 1fr; }
         #log-pane { width: 1fr; height: 1fr; }
         #checkpoints-pane { width: 1fr; height: 1fr; }
         LogView { padding: 0 1; scrollbar-size: 1 1; }
         .caption { height: 1; padding: 0 1; text-style: bold; }
 
         &.-grid #panes { display: none; }
-        &.-grid Chart { padding: 1 1 0 1; }
+        &.-grid Chart, &.-grid SurfaceView { padding: 1 1 0 1; }
         &.-grid #files { padding-top: 1; }
         &.-grid.-all #checkpoints-pane { width: 64; }
         &.-grid.-all #curves { height: 3fr; }
@@ -60,7 +62,9 @@ class RunScreen(GoeScreen):
         .caption { display: none; }
         &.-grid .caption { display: block; }
 
-        &.-curves #files { display: none; }
+        SurfaceView { display: none; }
+        &.-plane.-all SurfaceView, &.-surface SurfaceView { display: block; }
+        &.-curves #files, &.-surface #files, &.-surface Chart { display: none; }
         &.-log #curves, &.-log #checkpoints-pane { display: none; }
         &.-checkpoints #curves, &.-checkpoints #log-pane { display: none; }
         &.-short #sub, &.-tiny #sub, &.-tiny #alerts { display: none; }
@@ -85,6 +89,7 @@ class RunScreen(GoeScreen):
             with Container(id="curves"):
                 yield Chart(title="loss", x_label="step", id="loss")
                 yield Chart(title="filter", x_label="step", y_range=(0.0, 1.0), id="filter")
+                yield SurfaceView(id="surface")
             with Container(id="files"):
                 with Container(id="log-pane"):
                     yield Static("log", id="log-caption", classes="caption", markup=False)
@@ -116,6 +121,9 @@ class RunScreen(GoeScreen):
             return  # a last message about the run that was open before
         old, self._detail, self._view = self._detail, detail, detail.view
         self._show_head(detail)
+        if old is None or (old.view.config is None) != (detail.view.config is None):
+            self._arrange()  # what it is trained on is known only now
+        self.query_one(SurfaceView).show(detail.surface, detail.surface_problem)
         if old is None or detail.curves is not old.curves:
             self._show_curves(detail)
         if old is None or detail.log is not old.log:
@@ -144,15 +152,17 @@ class RunScreen(GoeScreen):
 
     def action_only(self, pane: str) -> None:
         """Show one pane alone, or all."""
-        self._only = pane
-        self._arrange()
+        if not pane or pane in self._panes():
+            self._only = pane
+            self._arrange()
 
     def action_pane(self, step: int) -> None:
         """The next pane; where all are shown, the next that takes keys."""
         if self._shown() == "all":
             self.focus_next() if step > 0 else self.focus_previous()
         else:
-            self.action_only(PANES[(PANES.index(self._shown()) + step) % len(PANES)])
+            panes = self._panes()
+            self.action_only(panes[(panes.index(self._shown()) + step) % len(panes)])
 
     def action_back(self) -> None:
         """One layer out: from a pane alone to all panes, from the page to the list."""
@@ -172,24 +182,29 @@ class RunScreen(GoeScreen):
     def _shown(self) -> str:
         return self._only or ("all" if self._roomy() else PANES[0])
 
+    def _panes(self) -> tuple[str, ...]:
+        config = self._view.config
+        return PANES if config is not None and config.dataset == "spiral" else PANES[:-1]
+
     def _arrange(self) -> None:
         shown = self._shown()
         before = self.classes
         self.set_class(self._roomy(), "-grid", update=False)
+        self.set_class(PANES[-1] in self._panes(), "-plane", update=False)
         for pane in ("all", *PANES):
             self.set_class(pane == shown, f"-{pane}", update=False)
         if self.classes != before:
             self.app.update_styles(self)  # once: styling the whole page takes 10 ms
-        self.query_one("#panes", Static).update(_tabs(shown))
+        self.query_one("#panes", Static).update(_tabs(self._panes(), shown))
         if shown in {"log", "checkpoints"}:
             self.query_one(f"#{shown}").focus()
 
 
-def _tabs(shown: str) -> Text:
-    parts = [(f"{place} {pane}", "bold underline" if pane == shown else "dim") for place, pane in enumerate(PANES, 1)]
+def _tabs(panes: tuple[str, ...], shown: str) -> Text:
+    parts = [(f"{place} {pane}", "bold underline" if pane == shown else "dim") for place, pane in enumerate(panes, 1)]
     return Text("   ").join(Text(*part) for part in parts)
 
 
 def _filters(view: RunView) -> bool:
-    method = view.config.method if view.config else None
-    return isinstance(method, GOE) and method.filter.strategy != "none"
+    found = getattr(view.config.method, "filter", None) if view.config else None
+    return found is not None and found.strategy != "none"
