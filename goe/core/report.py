@@ -139,8 +139,12 @@ def describe(view: RunView) -> list[str]:
     if view.launch is not None:
         where = f"GPU {','.join(map(str, view.launch.gpus))}" if view.launch.gpus else "CPU"
         begun = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.launch.started))
-        lines.append(f"attempt    {view.attempt}, started {begun} on {view.launch.supervisor.host}, {where}")
-    if view.exit is not None:
+        host = view.launch.supervisor.host
+        if view.launch.launcher == "import":
+            lines.append(f"imported   {begun} on {host}")
+        else:
+            lines.append(f"attempt    {view.attempt}, started {begun} on {host}, {where}")
+    if view.exit is not None and view.status is not None:  # an import has no training to end
         took = duration(view.exit.ended - view.exit.started)
         lines.append(f"ended      {ended_by(view)} after {took}, peak memory {size(view.exit.peak_memory)}")
     if view.status is not None:

@@ -74,7 +74,11 @@ def test_an_imported_run_is_evaluated_and_listed_and_not_trained(finished: Lab) 
 
     lines = {line.split()[0]: line for line in finished.goe("runs").stdout.splitlines()}
     assert "✓ done" in lines[run_id]
-    assert f"{run_id}  ✓ done" in finished.goe("show", "theirs").stdout
+    shown = finished.goe("show", "theirs").stdout
+    assert f"{run_id}  ✓ done" in shown
+    assert "imported   2" in shown
+    assert "attempt" not in shown
+    assert "0/200" not in finished.goe("tui", "--once").stdout
     listed = json.loads(finished.goe("checkpoints", "theirs", "--json").stdout)
     assert [(item["checkpoint"], item["epoch"], item["val_accuracy"]) for item in listed] == [
         ("best", 200, None),

@@ -53,8 +53,10 @@ class Column:
 
 
 def epoch(view: RunView) -> str:
-    """`i/N`."""
+    """`i/N`; nothing for weights trained elsewhere."""
     status, config = view.status, view.config
+    if status is None and view.state is RunState.DONE:
+        return NOTHING
     total = (status.epochs if status else 0) or (config.epochs if config else 0)
     return f"{status.epoch if status else 0}/{total}" if total else NOTHING
 

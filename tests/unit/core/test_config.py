@@ -66,6 +66,7 @@ def test_the_paper_preset_holds_on_every_data_set() -> None:
 def test_energy_margins_follow_the_data_set() -> None:
     assert accepted(dataset="cifar10", method="energy-oe").method == EnergyOE(m_in=-23.0, m_out=-5.0)
     assert accepted(dataset="cifar100", method="energy-oe").method == EnergyOE(m_in=-27.0, m_out=-5.0)
+    assert accepted(dataset="digits", method="energy-oe").method == EnergyOE(weight=0.01)
 
 
 def test_fine_tuning_has_a_recipe_of_its_own() -> None:
