@@ -60,10 +60,10 @@ class Lab:
         """Write `experiments.toml`."""
         (self.folder / "experiments.toml").write_text(text, encoding="utf-8")
 
-    def goe(self, *args: str, **options: object) -> subprocess.CompletedProcess[str]:
+    def goe(self, *args: str, timeout: float = TIMEOUT_S, **options: object) -> subprocess.CompletedProcess[str]:
         """Run `goe` to its end."""
         return subprocess.run(  # type: ignore[call-overload, no-any-return]
-            [GOE, *args], cwd=self.folder, env=self.env, text=True, capture_output=True, timeout=TIMEOUT_S, **options
+            [GOE, *args], cwd=self.folder, env=self.env, text=True, capture_output=True, timeout=timeout, **options
         )
 
     def start(self, *args: str) -> "subprocess.Popen[str]":

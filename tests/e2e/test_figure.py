@@ -1,13 +1,15 @@
 """`goe figure spiral`: ordinary runs, the figure, and the bands in which each method's confidence must lie."""
 
+import pytest
 from lab import Lab
 
 from goe.core.rundir import find_runs
 from goe.figures import read_summary
 
 
+@pytest.mark.timeout(900)  # four whole trainings, half a minute each on an idle core
 def test_the_spiral_figure(lab: Lab) -> None:
-    done = lab.goe("figure", "spiral", "--out", "figure.svg", "--terminal")
+    done = lab.goe("figure", "spiral", "--out", "figure.svg", "--terminal", timeout=800)
     assert done.returncode == 0, done.stderr
     assert "4 runs: 4 done" in done.stderr
     assert all(f">{title}</text>" in (lab.folder / "figure.svg").read_text() for title in ("Baseline", "OE+filter"))
