@@ -39,6 +39,9 @@ Slots = Annotated[
     int | None, typer.Option("--slots", min=1, help="Runs at once (default: as the queue says, or one a GPU).")
 ]
 Gpus = Annotated[str | None, typer.Option("--gpus", help="GPUs to use, e.g. 0,2.")]
+DataRoot = Annotated[
+    Path | None, typer.Option("--data", envvar="GOE_DATA", metavar="DIR", help="The folder with data sets.")
+]
 DEFAULT_RUNS = Path("runs")
 DEFAULT_QUEUE = Path("experiments.toml")
 
@@ -94,6 +97,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of experiments.toml.")
     ] = None,
     runs: Runs = DEFAULT_RUNS,
+    data: DataRoot = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the training and return.")] = False,
 ) -> None:
     """Train one run and watch it. Closing the terminal leaves it running; the same command shows it again."""
@@ -108,6 +112,7 @@ def train(
         raw["method"]["filter"] = chosen
     config = _config(raw, settings or [], trial, name)
     runs.mkdir(parents=True, exist_ok=True)
+    _use_data(data)
     _attach(RunDir.create(runs.resolve(), config), gpu_id, detach=detach)
 
 
@@ -150,6 +155,13 @@ def _config(raw: dict[str, Any], settings: Sequence[str], trial: str, name: str 
     if problems or config is None:
         raise ConfigError(problems)
     return config
+
+
+def _use_data(chosen: Path | None, otherwise: str = "") -> Path:
+    """The folder with the data sets, told to every process started from here."""
+    root = chosen or Path(otherwise or "data")
+    os.environ["GOE_DATA"] = str(root.absolute())
+    return root
 
 
 def _attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
@@ -212,6 +224,7 @@ def eval_(
     gpu_id: Annotated[int | None, typer.Option(help="GPU to use.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Evaluate again what is evaluated already.")] = False,
     runs: Runs = DEFAULT_RUNS,
+    data: DataRoot = None,
 ) -> None:
     """Evaluate trained runs (all of the folder if none is named) and print their table."""
     import subprocess
@@ -236,6 +249,7 @@ def eval_(
     if not ready:
         what = " ".join(filter(None, [dataset, model]))
         raise RunError(f"{runs}: no trained run{f' of {what}' if what else ''} to evaluate; `goe train` makes one")
+    _use_data(data)
     env = dict(os.environ)
     if gpu_id is not None:
         env |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": str(gpu_id)}
@@ -454,12 +468,18 @@ def queue_list(runs: Runs = DEFAULT_RUNS, queue: QueueFile = DEFAULT_QUEUE, as_j
 
 @queue_app.command("run")
 def queue_run(
-    runs: Runs = DEFAULT_RUNS, queue: QueueFile = DEFAULT_QUEUE, slots: Slots = None, gpus: Gpus = None
+    runs: Runs = DEFAULT_RUNS,
+    queue: QueueFile = DEFAULT_QUEUE,
+    slots: Slots = None,
+    gpus: Gpus = None,
+    data: DataRoot = None,
 ) -> None:
     """Train whatever of the queue is not done. Ctrl-C leaves training alive; the next `goe queue run` adopts it."""
     from goe.core.queuefile import load_queue
 
-    raise typer.Exit(0 if _work_through(load_queue(queue), runs, slots, gpus, command="goe queue run") else 1)
+    found = load_queue(queue)
+    _use_data(data, found.options.data)
+    raise typer.Exit(0 if _work_through(found, runs, slots, gpus, command="goe queue run") else 1)
 
 
 def _work_through(found: "Queue", runs: Path, slots: int | None, gpus: str | None, *, command: str) -> bool:
@@ -526,12 +546,87 @@ def figure_spiral(
     _print_columns(summary_table(trained))
 
 
-@data_app.command("fetch")
-def data_fetch(name: Annotated[str, typer.Argument(help="cifar10 or cifar100.")]) -> None:
-    """Download a data set into the data folder (GOE_DATA, default `data`)."""
-    import subprocess
+DataName = Annotated[str, typer.Argument(metavar="NAME", help="A data set; `goe data list` shows them.")]
 
-    raise typer.Exit(subprocess.run([sys.executable, "-P", "-m", "goe.worker", "fetch", name], check=False).returncode)
+
+@data_app.command("list")
+def data_list(data: DataRoot = None, as_json: AsJson = False) -> None:
+    """List the known data sets: what each is for, and which are there."""
+    from goe.core.report import size
+    from goe.data.registry import ALL
+    from goe.data.store import look
+
+    root = _use_data(data)
+    found = [look(entry, root) for entry in ALL]
+    if as_json:
+        _print_json([_data_record(each) for each in found])
+        return
+    lines = [("data set", "for", "state", "size", "what")]
+    for each in found:
+        roles = ", ".join(role if role != "ood" else "OOD tests" for role in each.entry.roles)
+        shown = size(each.size) if each.size is not None else "–"
+        lines.append((each.entry.name, roles.replace("id", "ID", 1), each.state, shown, each.entry.title))
+    _print_columns(lines)
+
+
+@data_app.command("info")
+def data_info(name: DataName, data: DataRoot = None, as_json: AsJson = False) -> None:
+    """Say what a data set is, where it belongs, its licence, and how to get it."""
+    from goe.data.store import describe, find, look
+
+    found = look(find(name), _use_data(data))
+    if as_json:
+        _print_json(_data_record(found))
+    else:
+        print("\n".join(describe(found)))
+
+
+def _data_record(found: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    path = None if found.path is None else str(found.path)
+    return {**asdict(found.entry), "path": path, "state": found.state, "bytes": found.size}
+
+
+@data_app.command("fetch")
+def data_fetch(names: Annotated[list[str], typer.Argument(metavar="NAME…")], data: DataRoot = None) -> None:
+    """Download data sets into the data folder; what was broken off goes on."""
+    from goe.data.store import fetch, find
+    from tui.progress import download_bar
+
+    for entry in [find(name) for name in names]:
+        if entry.warning:
+            print(f"{entry.name}: {entry.warning}", file=sys.stderr)
+        with download_bar(entry.name) as progress:
+            place = fetch(entry, _use_data(data), progress)
+        print(f"{entry.name}: {place or 'built in; nothing to fetch'}")
+
+
+@data_app.command("verify")
+def data_verify(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Default: all that are there.")] = None,
+    data: DataRoot = None,
+) -> None:
+    """Compare what is there with its checksums."""
+    from goe.data.registry import ALL
+    from goe.data.store import find, look, verify
+
+    root = _use_data(data)
+    entries = [find(name) for name in names] if names else [e for e in ALL if e.place and look(e, root).present]
+    bad = False
+    for entry in entries:
+        findings = verify(entry, root)
+        bad = bad or bool(findings)
+        print("\n".join(findings) if findings else f"{entry.name}: right")
+    if not entries:
+        print(f"no data sets in {root}; `goe data fetch NAME` gets some", file=sys.stderr)
+    raise typer.Exit(2 if bad else 0)
+
+
+@data_app.command("path")
+def data_path(data: DataRoot = None) -> None:
+    """Print the data folder that goe would use."""
+    print(_use_data(data).absolute())
 
 
 @app.command("tui")

@@ -67,7 +67,7 @@ def evaluate(
     of each data set as it is run through. Raises CheckpointError, DataError.
     """
     config = run.config()
-    sets = load_evaluation(config, root)
+    sets = load_evaluation(config, root, progress)
     benchmark = sets.benchmark
     device = pick_device(config)
     net = build_model(config.model, num_classes=benchmark.num_classes, dropout=config.dropout)
@@ -81,6 +81,8 @@ def evaluate(
         return list(paths.values())
     net.to(device).to(memory_format=torch.channels_last)
     outputs: dict[str, Outputs] = {}
+    id_outputs: dict[str, Outputs] = {}
+    """Of images in an OOD set's list that count as ID beside the ID test set."""
     for name, remedy in sets.missing.items():
         progress(f"without {name}: {remedy}")
     progress(benchmark.name)
@@ -89,12 +91,16 @@ def evaluate(
     for ood in sets.ood:
         progress(ood.name)
         outputs[ood.name] = Outputs(predict(net, ood.images, benchmark, device)[0])
+        if ood.with_id is not None:
+            id_outputs[ood.name] = Outputs(predict(net, ood.with_id, benchmark, device)[0])
     if config.dataset == "spiral":
         write_surface(run, checkpoint_name, _confidence(net, device))
     for score, path in wanted.items():
         function = SCORES[score]
         id_scores = function(Outputs(logits)).numpy()
         ood_scores = {name: function(output).numpy() for name, output in outputs.items()}
+        more_id = {name: function(output).numpy() for name, output in id_outputs.items()}
+        against = {name: np.concatenate([id_scores, more_id.get(name, id_scores[:0])]) for name in outputs}
         result = EvalResult(
             run_id=run.run_id,
             checkpoint=checkpoint_name,
@@ -104,7 +110,7 @@ def evaluate(
             protocol=benchmark.protocol,
             id_dataset=benchmark.name,
             classification=_values(classification_metrics(correct, id_scores)),
-            detection={name: _values(detection_metrics(id_scores, found)) for name, found in ood_scores.items()},
+            detection={name: _values(detection_metrics(against[name], found)) for name, found in ood_scores.items()},
             sizes={benchmark.name: len(id_scores), **{name: len(found) for name, found in ood_scores.items()}},
             filter={
                 name.removeprefix("filter/"): value
@@ -113,7 +119,8 @@ def evaluate(
             },
             created=time.time(),
         )
-        _save_scores(path.with_suffix(".npz"), benchmark.name, id_scores, correct, ood_scores)
+        raw = {**ood_scores, **{f"{name}/id": found for name, found in more_id.items()}}
+        _save_scores(path.with_suffix(".npz"), benchmark.name, id_scores, correct, raw)
         write_json(path, result)
     return list(paths.values())
 

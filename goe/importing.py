@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.optim import SGD
 
 from goe import checkpoint
-from goe.core.config import DatasetName, RunConfig
+from goe.core.config import RunConfig
 from goe.core.errors import CheckpointError, ConfigError, RunError
 from goe.core.process import myself
 from goe.core.records import Exit, Launch
@@ -34,7 +34,7 @@ from goe.data import builtin
 from goe.models import build_model
 from goe.models.authors import load_authors
 
-CLASSES: dict[DatasetName, int] = {"cifar10": 10, "cifar100": 100, "digits": builtin.NUM_CLASSES}
+CLASSES: dict[str, int] = {"cifar10": 10, "cifar100": 100, "digits": builtin.NUM_CLASSES}
 """Known without the data, which need not be here for an import."""
 WRAPPERS = ("state_dict", "net")
 """Keys that training scripts put the weights under, beside their epoch and the like."""

@@ -41,23 +41,38 @@ class StopRequestedError(GoeError):
     """Somebody asked the run to end; not a failure."""
 
 
-def train(run: RunDir, journal: Journal, *, root: Path, should_stop: Callable[[], bool]) -> None:
-    """Train `run` from its last checkpoint, or from the start, to its last epoch.
+def train(
+    run: RunDir,
+    journal: Journal,
+    *,
+    root: Path,
+    should_stop: Callable[[], bool],
+    say: Callable[[str], None] = lambda _: None,
+) -> None:
+    """Train `run` from its last checkpoint, or from the start, to its last epoch. `say` gets lines for the log.
 
     Raises StopRequestedError when `should_stop` says so, NonFiniteLossError when the loss is NaN or infinite, and
     UserErrors for missing data or damaged checkpoints.
     """
-    Trainer(run, journal, root=root, should_stop=should_stop).run()
+    Trainer(run, journal, root=root, should_stop=should_stop, say=say).run()
 
 
 class Trainer:
     """Network, method, optimiser and data of one run, and the loop over them."""
 
-    def __init__(self, run: RunDir, journal: Journal, *, root: Path, should_stop: Callable[[], bool]) -> None:
+    def __init__(
+        self,
+        run: RunDir,
+        journal: Journal,
+        *,
+        root: Path,
+        should_stop: Callable[[], bool],
+        say: Callable[[str], None],
+    ) -> None:
         config = run.config()
         self.directory, self.config, self.journal, self.should_stop = run, config, journal, should_stop
         self.device = pick_device(config)
-        self.sets = load_training(config, root)
+        self.sets = load_training(config, root, say)
         self.data = TrainData(self.sets, config, self.device)
         torch.manual_seed(config.seed)
         net = build_model(config.model, num_classes=self.sets.benchmark.num_classes, dropout=config.dropout)

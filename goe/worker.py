@@ -2,7 +2,6 @@
 
     python -m goe.worker train RUNDIR
     python -m goe.worker eval CHECKPOINT SCORES FORCE RUNDIR...
-    python -m goe.worker fetch DATASET
     python -m goe.worker import FILE RUNS CONFIG
 
 Exit codes are those of goe.core.errors. What it has to say goes to stdout and stderr, which the supervisor keeps in
@@ -49,8 +48,6 @@ def dispatch(argv: Sequence[str]) -> int:
         case "eval":
             checkpoint, scores, force, *runs = rest
             return eval_command(runs, checkpoint=checkpoint, scores=scores, force=force == "force")
-        case "fetch":
-            return fetch_command(rest[0])
         case "import":
             return import_command(Path(rest[0]), Path(rest[1]), config=rest[2])
         case _:
@@ -64,11 +61,6 @@ def describe_os_error(error: OSError) -> str:
     return f"{error.filename or 'disk'}: {error.strerror or error}{advice if full else ''}"
 
 
-def data_root() -> Path:
-    """The folder with the data sets: GOE_DATA, or `data` in the current folder."""
-    return Path(os.environ.get("GOE_DATA", "data"))
-
-
 def train_command(run: RunDir) -> int:
     """Train a run from where it stands, then evaluate it."""
     attempt = _recorded(run)
@@ -80,13 +72,14 @@ def train_command(run: RunDir) -> int:
 
 
 def _train_and_evaluate(run: RunDir, attempt: Attempt, journal: Journal, terminated: list[int]) -> None:
+    from goe.data.store import data_root
     from goe.environment import write_environment
     from goe.evaluate import evaluate
     from goe.train import train
 
     config = run.config()
     write_environment(run)
-    train(run, journal, root=data_root(), should_stop=lambda: attempt.stop_requested or bool(terminated))
+    train(run, journal, root=data_root(), should_stop=lambda: attempt.stop_requested or bool(terminated), say=print)
     journal.phase("evaluating")
 
     def progress(part: str) -> None:
@@ -153,6 +146,7 @@ def _last_word(journal: Journal, phase: str, error: str | None) -> None:
 
 def eval_command(paths: Sequence[str], *, checkpoint: str, scores: str, force: bool) -> int:
     """Evaluate runs one after another; one that fails does not keep the others from being evaluated."""
+    from goe.data.store import data_root
     from goe.evaluate import evaluate
 
     worst = EXIT_OK
@@ -171,14 +165,6 @@ def eval_command(paths: Sequence[str], *, checkpoint: str, scores: str, force: b
             print(f"error: {run.run_id}: {text}", file=sys.stderr)  # noqa: T201
             worst = EXIT_USER
     return worst
-
-
-def fetch_command(name: str) -> int:
-    """Download a data set into the data root."""
-    from goe.data.cifar import fetch
-
-    fetch(name, data_root())
-    return EXIT_OK
 
 
 def import_command(file: Path, runs: Path, *, config: str) -> int:

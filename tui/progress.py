@@ -4,12 +4,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
@@ -160,6 +162,28 @@ class QueueDisplay:
 
     def _say(self, text: str) -> None:
         self.console.print(Text(text), soft_wrap=True)
+
+
+@contextmanager
+def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
+    """A bar for one download on a terminal; elsewhere a line each tenth. Yields what takes bytes so far and in all."""
+    console = Console(stderr=True)
+    if console.is_terminal:
+        columns = (TextColumn(name), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task(name, total=None)
+            yield lambda done, total: bar.update(task, completed=done, total=total)
+        return
+    said = -1
+
+    def line(done: int, total: int | None) -> None:
+        nonlocal said
+        tenth = 10 * done // total if total else -1
+        if tenth > said:
+            said = tenth
+            print(f"{name}: {10 * tenth} %", file=sys.stderr, flush=True)  # noqa: T201
+
+    yield line
 
 
 class _Silent:

@@ -15,6 +15,16 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 import msgspec
 from msgspec import Meta, Struct
 
+from goe.core.dataspecs import (
+    DATASETS,
+    OOD_SETS,
+    OODMode,
+    Outliers,
+    OwnImages,
+    OwnSource,
+    Protocol,
+    is_path,
+)
 from goe.core.errors import did_you_mean
 from goe.core.recipes import FILTER_RECIPES, FINE_TUNE, METHOD_RECIPES, PAPER_METHODS, PRESETS, RECIPES, Preset
 from goe.core.specs import (
@@ -31,20 +41,8 @@ from goe.core.specs import (
     StrictlyPositive,
 )
 
-DatasetName: TypeAlias = Literal["digits", "spiral", "cifar10", "cifar100"]
-OutlierName: TypeAlias = Literal["china", "square", "random-300k"]
 ScoreName: TypeAlias = Literal["msp", "max-logit", "energy", "entropy", "margin"]
 CheckpointName: TypeAlias = Literal["best", "last"]
-
-
-class Outliers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
-    """Where training outliers come from."""
-
-    source: OutlierName = "random-300k"
-    contamination: Rate = 0.0
-    """Share of the stream that is really ID data, with the truth kept so that the filter can be checked."""
-    size: Positive = 4096
-    """Number of outliers to generate; only for generated sources (`china`, `square`)."""
 
 
 class InitFrom(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -70,7 +68,19 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
     seed: Natural
     preset: Preset = "corrected"
     """Which defaults were asked for: `paper` repeats what the authors' code does where `corrected` mends it."""
-    dataset: DatasetName
+    dataset: str
+    """A known ID data set, or a name of your own for the images of `id`."""
+    id: OwnImages | None = None
+    val_index: str = ""
+    """A file of positions in the training set, zero-based, one a line, relative to the data root: the validation set.
+    Without it they are 5,000 (a tenth, where there are fewer than 50,000), the same for all seeds."""
+    protocol: Protocol = "default"
+    """Which OOD test sets."""
+    ood: tuple[str, ...] = ()
+    """The OOD test sets of the protocol `default`: names, folders or lists; empty for the usual ones."""
+    ood_mode: OODMode = "drop"
+    skip_broken: bool = False
+    """Leave images that can't be read out, named and counted, instead of refusing the set."""
     method: Method
     model: str
     dropout: Annotated[float, Meta(ge=0.0, lt=1.0)]
@@ -275,8 +285,8 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 def _check_field(kind: Any, value: Any, path: Path, report: Report) -> Any:
     if kind == Method:
         return _check_method(value, path, report)
-    if kind == InitFrom | None and value is not None:
-        kind = InitFrom
+    if value is not None:
+        kind = {InitFrom | None: InitFrom, OwnImages | None: OwnImages}.get(kind, kind)
     if isinstance(kind, type) and issubclass(kind, Struct):
         return kind(**check_struct(kind, value, path, report))
     if isinstance(value, float) and not math.isfinite(value):
@@ -354,6 +364,8 @@ def _check_together(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
         yield {"model", "dropout"}, ("dropout",), f"{config.model} has no dropout; leave it out, or use a WRN"
     yield from _check_method_fits(config)
     yield from _check_spiral(config)
+    yield from _check_data(config)
+    yield from _check_ood(config)
     if config.init_from is not None and bool(config.init_from.experiment) == bool(config.init_from.file):
         yield {"init-from"}, ("init-from",), "give either an experiment of this file or a file with weights"
 
@@ -373,6 +385,40 @@ def _check_method_fits(config: RunConfig) -> Iterator[tuple[set[str], Path, str]
     if isinstance(method, EnergyOE) and method.m_in >= method.m_out:
         found = f"m-in = {method.m_in:g} must be below m-out = {method.m_out:g}: ID energies are the lower ones"
         yield {"method"}, ("method", "m-in"), found
+
+
+def _check_data(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
+    """Which ID and outlier sets exist, and what goes together with each."""
+    known = config.dataset in DATASETS
+    if not known and config.id is None:
+        found = f'"{config.dataset}" is not accepted{did_you_mean(config.dataset, DATASETS)}; known: '
+        found += f"{', '.join(DATASETS)}; for images of your own give id = {{ train = …, test = … }}"
+        yield {"dataset"}, ("dataset",), found
+    elif known and config.id is not None:
+        yield {"dataset", "id"}, ("id",), f'"{config.dataset}" is goe\'s own; name your images otherwise'
+    elif not EXPERIMENT_NAME.fullmatch(config.dataset):
+        yield {"dataset"}, ("dataset",), f'"{config.dataset}" can\'t name files; use letters, digits and . _ = + -'
+    if (config.outliers.source in get_args(OwnSource)) != bool(config.outliers.path):
+        found = f'"{config.outliers.source}" needs path' if not config.outliers.path else "only for folder and list"
+        yield {"outliers"}, ("outliers", "path"), found
+
+
+def _check_ood(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
+    """Which OOD test sets exist, and which protocol has them."""
+    for name in config.ood:
+        if name not in OOD_SETS and not is_path(name):
+            found = f'"{name}" is not a known OOD test set{did_you_mean(name, OOD_SETS)}; known: {", ".join(OOD_SETS)}'
+            yield {"ood"}, ("ood",), f"{found}, or a path with a /"
+        elif name == config.dataset:
+            yield {"ood", "dataset"}, ("ood",), f'"{name}" is the ID set'
+    if config.ood and config.dataset == "spiral":
+        yield {"ood", "dataset"}, ("ood",), "the spirals' OOD points are fixed; leave it out"
+    if config.protocol != "default" and config.dataset not in {"cifar10", "cifar100"}:
+        yield {"protocol", "dataset"}, ("protocol",), f'"{config.protocol}" is a protocol for cifar10 and cifar100'
+    if config.protocol != "default" and config.ood:
+        yield {"protocol", "ood"}, ("ood",), f'protocol "{config.protocol}" has its own test sets; leave it out'
+    if config.ood_mode != "drop" and config.protocol not in {"scood", "goe2024"}:
+        yield {"ood-mode", "protocol"}, ("ood-mode",), "only for the protocols scood and goe2024"
 
 
 def _check_spiral(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:

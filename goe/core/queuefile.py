@@ -43,6 +43,8 @@ class QueueOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Runs at once where there is no GPU; the cores are shared out among them."""
     gpus: tuple[Natural, ...] | None = None
     """The GPUs to use, one run on each; all of the machine's when left out, none when empty."""
+    data: str = ""
+    """The folder with the data sets, relative to the current one; GOE_DATA and `--data` come first."""
 
 
 @dataclass(frozen=True, slots=True)

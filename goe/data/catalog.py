@@ -1,36 +1,41 @@
 """The benchmarks: which sets a run is trained on, and which it is tested on."""
 
+import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
 
-from goe.core.config import DatasetName, RunConfig
+from goe.core.config import RunConfig
+from goe.core.errors import DataError
 from goe.core.specs import Baseline
-from goe.data import builtin, cifar, spiral, synthetic
-from goe.data.outliers import OutlierSet, contaminate, random_300k
+from goe.data import builtin, cifar, spiral
+from goe.data.files import ImageFiles, Say, class_names
+from goe.data.ood import OTHER_CIFAR, OODSet, named, openood, scood, synthetic_sets
+from goe.data.outliers import OutlierSet, contaminate, outlier_source
 from goe.data.source import ArraySource, ImageSet, Source
+from goe.data.splits import HELD_OUT, hold_out, read_index
 
-OODKind: TypeAlias = Literal["near", "far", "synthetic"]
 ChannelStats: TypeAlias = tuple[float, float, float]
 
 DIGITS_MEAN: ChannelStats = (0.5, 0.5, 0.5)
 """Constants and not the digits' own statistics, so that photographs are normalised as sensibly (as SC-OOD's tests)."""
 DIGITS_STD: ChannelStats = (0.25, 0.25, 0.25)
 
-SYNTHETIC_IMAGES: dict[DatasetName, int] = {"digits": 1000, "spiral": 0, "cifar10": 10_000, "cifar100": 10_000}
-"""Images of each synthetic OOD set: about as many as in the other OOD sets."""
-
-_OTHER_CIFAR: dict[DatasetName, DatasetName] = {"cifar10": "cifar100", "cifar100": "cifar10"}
+SYNTHETIC_IMAGES = 10_000
+"""Images of each synthetic OOD set: as many as in CIFAR's test sets."""
+DIGITS_SYNTHETIC = 1000
+_STATISTICS = 10_000
+"""Images of one's own, at least, that mean and standard deviation are taken from."""
 
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
     """What is the same for all runs on an ID data set."""
 
-    name: DatasetName
+    name: str
     protocol: str
     """Names the choice of OOD test sets; recorded with each result."""
     class_names: tuple[str, ...]
@@ -56,19 +61,6 @@ class TrainingSets:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class OODSet:
-    """One OOD test set and how it relates to the ID data."""
-
-    kind: OODKind
-    images: ImageSet
-
-    @property
-    def name(self) -> str:
-        """The set's name in results."""
-        return self.images.name
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class EvaluationSets:
     """What evaluation needs."""
 
@@ -80,44 +72,83 @@ class EvaluationSets:
     """OOD test sets of the protocol that are not on this machine, each with what to do about it."""
 
 
-def load_training(config: RunConfig, root: Path) -> TrainingSets:
+def load_training(config: RunConfig, root: Path, say: Say = lambda _: None) -> TrainingSets:
     """Training and validation sets of `config.dataset`, and outliers if the method uses any.
 
-    `root` is the folder with the downloaded data sets; digits need none. DataError if something is missing.
+    `root` is the folder with the downloaded data sets; digits need none. `say` gets a line on what a reader of the log
+    should know. DataError if something is missing.
     """
-    if config.dataset == "digits":
-        digits = builtin.digit_splits()
-        return TrainingSets(_digits(), digits.train, digits.validation, _outliers(config, root, digits.pool))
+    files = ImageFiles(root, config.skip_broken, say)
     if config.dataset == "spiral":
         points = spiral.splits()
-        return TrainingSets(_spiral(), points.train, points.validation, _outliers(config, root, None))
-    # The pool comes off the training set for every method, so that methods compare on the same ID images.
-    parts = cifar.training(config.dataset, root, with_pool=config.outliers.contamination > 0)
-    benchmark = _cifar(config.dataset, parts.class_names)
-    return TrainingSets(benchmark, parts.train, parts.validation, _outliers(config, root, parts.pool))
-
-
-def load_evaluation(config: RunConfig, root: Path) -> EvaluationSets:
-    """The ID test set of `config.dataset` and its OOD test sets.
-
-    DataError if the ID test set is missing or any set is damaged; a missing OOD test set is only noted.
-    """
+        return TrainingSets(_spiral(), points.train, points.validation, _outliers(config, files, None))
     if config.dataset == "digits":
         digits = builtin.digit_splits()
-        flower = builtin.image_patches("flower.jpg", 1000, builtin.FLOWER_SEED)
-        ood = (OODSet("near", digits.near), OODSet("far", flower), *_synthetic(config.dataset))
-        return EvaluationSets(_digits(), digits.test, ood, missing={})
+        return TrainingSets(_digits(), digits.train, digits.validation, _outliers(config, files, digits.pool))
+    # The pool comes off the training set for every method, so that methods compare on the same ID images.
+    images, names = _id_images(config, files, "train")
+    with_pool = config.outliers.contamination > 0
+    index = read_index(root / config.val_index, len(images)) if config.val_index else None
+    parts = hold_out(images, with_pool=with_pool, validation=index, count=HELD_OUT if config.id is None else None)
+    benchmark = _benchmark(config, names, images)
+    return TrainingSets(benchmark, parts.train, parts.validation, _outliers(config, files, parts.pool))
+
+
+def load_evaluation(config: RunConfig, root: Path, say: Say = lambda _: None) -> EvaluationSets:
+    """The ID test set of `config.dataset` and the OOD test sets of its protocol.
+
+    DataError if the ID test set is missing, any set is damaged, or one that was asked for is missing; one of the
+    default protocol's is only noted.
+    """
+    files = ImageFiles(root, config.skip_broken, say)
     if config.dataset == "spiral":
         beyond = (OODSet("far", spiral.far()), OODSet("near", spiral.gaps()))
         return EvaluationSets(_spiral(), spiral.splits().test, beyond, missing={})
-    test, class_names = cifar.test(config.dataset, root)
-    benchmark = _cifar(config.dataset, class_names)
-    other = _OTHER_CIFAR[config.dataset]
-    if not cifar.present(other, root):
-        remedy = f"fetch it with `goe data fetch {other}`"
-        return EvaluationSets(benchmark, test, _synthetic(config.dataset), missing={other: remedy})
-    near = OODSet("near", ArraySource.ood(other, cifar.test(other, root)[0].data))
-    return EvaluationSets(benchmark, test, (near, *_synthetic(config.dataset)), missing={})
+    if config.dataset == "digits":
+        digits = builtin.digit_splits()
+        test, benchmark = digits.test, _digits()
+        if config.ood:
+            benchmark = replace(benchmark, protocol=_protocol(config))
+    else:
+        test, names = _id_images(config, files, "test")
+        # Normalised by the training images, whose statistics the network knows.
+        train = _id_images(config, files, "train")[0] if config.id is not None else test
+        benchmark = _benchmark(config, names, train)
+    if config.ood:
+        ood = tuple(named(name, config, files, SYNTHETIC_IMAGES) for name in config.ood)
+        return EvaluationSets(benchmark, test, ood, missing={})
+    if config.protocol == "openood":
+        return EvaluationSets(benchmark, test, openood(config, files), missing={})
+    if config.protocol in {"scood", "goe2024"}:
+        return EvaluationSets(benchmark, test, (*scood(config, files), *synthetic_sets(SYNTHETIC_IMAGES)), missing={})
+    if config.dataset == "digits":
+        flower = builtin.image_patches("flower.jpg", 1000, builtin.FLOWER_SEED)
+        ood = (OODSet("near", digits.near), OODSet("far", flower), *synthetic_sets(DIGITS_SYNTHETIC))
+        return EvaluationSets(benchmark, test, ood, missing={})
+    other = OTHER_CIFAR.get(config.dataset)
+    if other is None or not cifar.present(other, root):
+        lacks = {} if other is None else {other: f"fetch it with `goe data fetch {other}`"}
+        return EvaluationSets(benchmark, test, synthetic_sets(SYNTHETIC_IMAGES), missing=lacks)
+    near = named(other, config, files, SYNTHETIC_IMAGES)
+    return EvaluationSets(benchmark, test, (near, *synthetic_sets(SYNTHETIC_IMAGES)), missing={})
+
+
+def _id_images(
+    config: RunConfig, files: ImageFiles, part: Literal["train", "test"]
+) -> tuple[ArraySource, tuple[str, ...]]:
+    """All ID images of a part, and the class names."""
+    if config.id is None:
+        return (cifar.training if part == "train" else cifar.test)(config.dataset, files.root)
+    path = config.id.train if part == "train" else config.id.test
+    listed, folders = files.find(path, config.id.images)
+    # A test list may lack a class; the training list says which there are.
+    known, known_folders = (listed, folders) if part == "train" else files.find(config.id.train, config.id.images)
+    names = class_names(known.labels, known_folders, known.path)
+    if folders != known_folders or listed.labels.max() >= len(names) or listed.labels.min() < 0:
+        found = f"labels {listed.labels.min()} to {listed.labels.max()}"
+        raise DataError(f"{listed.path}: {found}; {known.path} has the classes {', '.join(names[:8])}")
+    name = f"{config.dataset}-{part}" if part == "train" else config.dataset
+    return files.load(listed, name), names
 
 
 def _digits() -> Benchmark:
@@ -129,26 +160,25 @@ def _spiral() -> Benchmark:
     return Benchmark("spiral", "spiral", ("0", "1"), (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
 
 
-def _cifar(name: DatasetName, class_names: tuple[str, ...]) -> Benchmark:
-    return Benchmark(name, "scood", class_names, cifar.MEAN, cifar.STD)
+def _benchmark(config: RunConfig, names: tuple[str, ...], images: ArraySource) -> Benchmark:
+    if config.id is None:
+        return Benchmark(config.dataset, _protocol(config), names, cifar.MEAN, cifar.STD)
+    sample = images.data[:: max(1, len(images) // _STATISTICS)].reshape(-1, 3) / 255
+    mean, std = sample.mean(axis=0), np.maximum(sample.std(axis=0), 1 / 255)
+    return Benchmark(config.dataset, _protocol(config), names, (*mean.tolist(),), (*std.tolist(),))
 
 
-def _synthetic(dataset: DatasetName) -> tuple[OODSet, OODSet]:
-    count = SYNTHETIC_IMAGES[dataset]
-    return OODSet("synthetic", synthetic.blobs(count)), OODSet("synthetic", synthetic.gaussian_noise(count))
+def _protocol(config: RunConfig) -> str:
+    """The protocol's name in results; sets of one's own choice are told apart by a digest of their names."""
+    if config.ood:
+        return f"own-{hashlib.sha256(' '.join(config.ood).encode()).hexdigest()[:8]}"
+    mode = "" if config.ood_mode == "drop" else f"-{config.ood_mode}"
+    return f"{config.protocol}{mode}"
 
 
-def _outliers(config: RunConfig, root: Path, pool: Source | None) -> OutlierSet | None:
+def _outliers(config: RunConfig, files: ImageFiles, pool: Source | None) -> OutlierSet | None:
     """The configured outliers, contaminated from `pool`, which is there whenever the contamination is above 0."""
     if isinstance(config.method, Baseline):
         return None
-    wanted = config.outliers
-    match wanted.source:
-        case "china":
-            patches = builtin.image_patches("china.jpg", wanted.size, builtin.CHINA_SEED)
-            clean = OutlierSet(patches, is_id=np.zeros(len(patches), dtype=np.bool_))
-        case "square":
-            clean = OutlierSet(*spiral.outliers(wanted.size))
-        case "random-300k":
-            clean = OutlierSet(random_300k(root), is_id=None)
-    return clean if pool is None else contaminate(clean, pool, wanted.contamination)
+    clean = outlier_source(config, files)
+    return clean if pool is None else contaminate(clean, pool, config.outliers.contamination)

@@ -3,7 +3,7 @@
 Whatever is random is keyed by (seed, stream, epoch or pass), so a resumed run sees the batches it would have seen.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from goe.core.config import RunConfig
+from goe.core.dataspecs import Order
 from goe.core.errors import DataError
 from goe.data.augment import (
     IDENTITY,
@@ -25,7 +26,9 @@ from goe.data.augment import (
     variant_table,
 )
 from goe.data.catalog import Benchmark, TrainingSets
-from goe.data.source import ImageSet, Index, Source, TensorSet
+from goe.data.prefetch import ahead
+from goe.data.source import ImageSet, Index, Pixels, Source, TensorSet
+from goe.data.tinyimages import BlockReader, BlockShuffle, SequentialOffset, TinyImages
 from goe.methods.base import Batch
 
 _CPU_RESIDENT = 512 * 2**20
@@ -36,6 +39,12 @@ _BLOCK = 4096
 """Images copied to the device at a time."""
 PLAIN_BATCH = 512
 """Images in a batch without augmentation."""
+_PERMUTED = 2**24
+"""Largest set that is permuted: its order takes 128 MB."""
+_DRAWN = 2**20
+"""Draws from one key, where a set is larger."""
+_AHEAD = 4
+"""Batches read before they are used, where a set is not on the device."""
 
 
 class Stream(IntEnum):
@@ -58,15 +67,31 @@ def id_order(seed: int, epoch: int, size: int) -> Index:
     return keyed_rng(seed, Stream.ID, epoch).permutation(size)
 
 
-def outlier_order(seed: int, start: int, stop: int, size: int) -> Index:
+def outlier_order(seed: int, start: int, stop: int, size: int, *, blocks: bool = False) -> Index:
     """(stop - start,) what the endless outlier stream holds from position `start` to before `stop`.
 
-    Pass p over the set fills positions p * size to (p + 1) * size, each image once, in an order of its own.
+    Pass p over the set fills positions p * size to (p + 1) * size, each image once, in an order of its own: any order,
+    or with `blocks` one in which neighbours come soon after each other (`BlockShuffle`). From a set too large to
+    permute, images are drawn one by one instead, with replacement.
     """
-    passes = range(start // size, -(-stop // size))
-    orders = [keyed_rng(seed, Stream.OUTLIERS, number).permutation(size) for number in passes]
-    first = start - passes.start * size
-    return np.concatenate(orders)[first : first + stop - start]
+    if size > _PERMUTED and not blocks:
+        chunks = range(start // _DRAWN, -(-stop // _DRAWN))
+        drawn = [keyed_rng(seed, Stream.OUTLIERS, number).integers(size, size=_DRAWN) for number in chunks]
+        first = start - chunks.start * _DRAWN
+        return np.concatenate(drawn)[first : first + stop - start]
+    parts = []
+    for number in range(start // size, -(-stop // size)):
+        begin, end = max(start - number * size, 0), min(stop - number * size, size)
+        if blocks:
+            parts.append(block_shuffle(seed, number, size).order(begin, end))
+        else:
+            parts.append(keyed_rng(seed, Stream.OUTLIERS, number).permutation(size)[begin:end])
+    return np.concatenate(parts)
+
+
+def block_shuffle(seed: int, number: int, size: int) -> BlockShuffle:
+    """The order of one pass by blocks."""
+    return BlockShuffle(size, [seed, Stream.OUTLIERS, number])
 
 
 class TrainData:
@@ -78,11 +103,17 @@ class TrainData:
     """
 
     def __init__(
-        self, sets: TrainingSets, config: RunConfig, device: torch.device, *, resident_bytes: int | None = None
+        self,
+        sets: TrainingSets,
+        config: RunConfig,
+        device: torch.device,
+        *,
+        resident_bytes: int | None = None,
+        prefetch: int | None = None,
     ) -> None:
-        """Sets of at most `resident_bytes`, padded, live on the device; larger ones are read batch by batch.
+        """Sets of at most `resident_bytes`, padded, live on the device; larger ones are read `prefetch` batches ahead.
 
-        The default is 512 MiB on the CPU and a quarter of the free memory on a GPU. The batches are the same.
+        The defaults are 512 MiB on the CPU, a quarter of the free memory on a GPU, and 4. The batches are the same.
         """
         if len(sets.train) < 2:
             raise DataError(f"{sets.train.name}: {len(sets.train)} images; training needs at least 2")
@@ -95,7 +126,9 @@ class TrainData:
         """(N,) int64 on the device, the class of each ID image."""
         self._id = _store(sets.train, device, resident_bytes)
         self._validation = sets.validation
+        self._ahead = _AHEAD if prefetch is None else prefetch
         self._outliers = None if sets.outliers is None else _store(sets.outliers.source, device, resident_bytes)
+        self._order = _order_of(config, sets)
         truth = None if sets.outliers is None else sets.outliers.is_id
         self.is_id: Tensor | None = None if truth is None else torch.tensor(truth, device=device)
         """(outliers,) bool on the device, for `Batch.index_out`: True for ID images among them; None if unknown."""
@@ -149,17 +182,50 @@ class TrainData:
     def epoch(self, number: int) -> Iterator[Batch]:
         """The batches of epoch `number`, counted from 0; the same whenever and wherever they are asked for."""
         batch, batch_out = self._config.batch_size, self._config.outlier_batch_size
+        steps = range(self.steps_per_epoch)
         ids, outliers = self._id_draw(number), self._outlier_draw(number)
-        for step in range(self.steps_per_epoch):
-            chosen = ids.part(step * batch, (step + 1) * batch)
-            chosen_out = outliers.part(step * batch_out, (step + 1) * batch_out)
-            yield Batch(
-                x=self._images(self._id, chosen),
-                y=self.labels[chosen.index],
-                index=chosen.index,
-                x_out=self._images(self._outliers, chosen_out),
-                index_out=chosen_out.index,
-            )
+        parts = [ids.part(step * batch, (step + 1) * batch) for step in steps]
+        parts_out = [outliers.part(step * batch_out, (step + 1) * batch_out) for step in steps]
+        images, images_out = self._read(self._id, parts), self._read(self._outliers, parts_out, number)
+        for part, part_out, x, x_out in zip(parts, parts_out, images, images_out, strict=True):
+            yield Batch(x=x, y=self.labels[part.index], index=part.index, x_out=x_out, index_out=part_out.index)
+
+    def _read(self, store: "_AnyStore | None", parts: "Sequence[_Draw]", epoch: int = 0) -> Iterator[Tensor]:
+        """The images of each part; those that are not on the device are read ahead in the background."""
+        if not isinstance(store, _Store) or store.resident is not None:
+            yield from (self._images(store, part) for part in parts)
+            return
+        for part, host in zip(parts, ahead(self._from_disk(store, parts, epoch), self._ahead), strict=True):
+            planes = to_planes(host.to(self._device, non_blocking=True))
+            rows = torch.arange(len(host), device=self._device)
+            yield self._normalise(gather(planes, rows, part.variant, self._table))
+
+    def _from_disk(self, store: "_Store", parts: "Sequence[_Draw]", epoch: int) -> Iterator[Tensor]:
+        """(n, 32, 32, 3) uint8 on the host for each part, pinned for a GPU."""
+        pinned = self._device.type == "cuda"
+        source = store.source
+        if isinstance(source, TinyImages) and self._order == "blocks":
+            arrays = self._by_blocks(source, parts, epoch)
+        else:
+            arrays = (source.images(part.host_index) for part in parts)
+        for array in arrays:
+            images = torch.from_numpy(array)
+            yield images.pin_memory() if pinned else images
+
+    def _by_blocks(self, source: TinyImages, parts: "Sequence[_Draw]", epoch: int) -> Iterator[Pixels]:
+        """The images of consecutive parts of the outlier stream, read in long stretches."""
+        at = epoch * self.steps_per_epoch * self._config.outlier_batch_size
+        size, number, reader = len(source), -1, None
+        for part in parts:
+            stop, pieces = at + len(part.host_index), []
+            while at < stop:
+                if reader is None or at // size != number:
+                    number = at // size
+                    reader = BlockReader(source, block_shuffle(self._config.seed, number, size))
+                end = min(stop, (number + 1) * size)
+                pieces.append(reader.images(at - number * size, end - number * size))
+                at = end
+            yield np.concatenate(pieces) if len(pieces) != 1 else pieces[0]
 
     def _id_draw(self, epoch: int) -> "_Draw":
         return self._draw(id_order(self._config.seed, epoch, len(self._id.source)), Stream.ID_VARIANTS, epoch)
@@ -167,8 +233,14 @@ class TrainData:
     def _outlier_draw(self, epoch: int) -> "_Draw":
         if self._outliers is None:
             return self._draw(np.empty(0, dtype=np.int64), Stream.OUTLIER_VARIANTS, epoch)
-        share = self.steps_per_epoch * self._config.outlier_batch_size
-        order = outlier_order(self._config.seed, epoch * share, (epoch + 1) * share, len(self._outliers.source))
+        share, size = self.steps_per_epoch * self._config.outlier_batch_size, len(self._outliers.source)
+        seed = self._config.seed
+        if self._order == "sequential-offset":
+            offset = int(keyed_rng(seed, Stream.OUTLIERS, epoch).integers(size))
+            order = SequentialOffset(size, offset).order(0, share)
+        else:
+            blocks = self._order == "blocks"
+            order = outlier_order(seed, epoch * share, (epoch + 1) * share, size, blocks=blocks)
         return self._draw(order, Stream.OUTLIER_VARIANTS, epoch)
 
     def _draw(self, order: Index, stream: Stream, epoch: int) -> "_Draw":
@@ -188,6 +260,14 @@ class TrainData:
             return store.data[draw.index]
         planes, rows = store.planes(draw)
         return self._normalise(gather(planes, rows, draw.variant, self._table))
+
+
+def _order_of(config: RunConfig, sets: TrainingSets) -> Order:
+    """The order of outliers, `auto` decided."""
+    if config.outliers.order != "auto":
+        return config.outliers.order
+    huge = sets.outliers is not None and isinstance(sets.outliers.source, TinyImages)
+    return "blocks" if huge else "shuffled"
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,8 @@ They are floats in [-1, 1] that enter the network **without** normalisation, as 
 that every trial is tested on the same images. A set of n images begins with the images of any smaller one.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
@@ -14,6 +16,8 @@ SIDE = 32
 
 _NOISE_SEED = 1
 _BLOBS_SEED = 2
+_UNIFORM_SEED = 3
+_RADEMACHER_SEED = 4
 _NOISE_STD = 0.5
 _INK = 0.7
 """Share of pixels that are on before the blur."""
@@ -28,6 +32,18 @@ def gaussian_noise(count: int) -> TensorSet:
     """Normal noise of standard deviation 0.5, clipped to [-1, 1]; (count, 3, 32, 32)."""
     noise = np.random.default_rng(_NOISE_SEED).standard_normal((count, 3, SIDE, SIDE), dtype=np.float32)
     return TensorSet("gaussian-noise", np.clip(noise * _NOISE_STD, -1, 1))
+
+
+def uniform_noise(count: int) -> TensorSet:
+    """Values uniform over [-1, 1); (count, 3, 32, 32)."""
+    noise = np.random.default_rng(_UNIFORM_SEED).random((count, 3, SIDE, SIDE), dtype=np.float32)
+    return TensorSet("uniform-noise", noise * 2 - 1)
+
+
+def rademacher_noise(count: int) -> TensorSet:
+    """Each value -1 or 1; (count, 3, 32, 32)."""
+    noise = np.random.default_rng(_RADEMACHER_SEED).integers(2, size=(count, 3, SIDE, SIDE), dtype=np.int8)
+    return TensorSet("rademacher-noise", noise.astype(np.float32) * 2 - 1)
 
 
 def blobs(count: int) -> TensorSet:
@@ -47,3 +63,12 @@ def _blobs(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     soft = gaussian_filter(ink, (0, _BLUR, _BLUR, _BLUR), mode="nearest", truncate=4.0)
     soft[soft < _THRESHOLD] = 0
     return soft * 2 - 1
+
+
+SETS: dict[str, Callable[[int], TensorSet]] = {
+    "blobs": blobs,
+    "gaussian-noise": gaussian_noise,
+    "uniform-noise": uniform_noise,
+    "rademacher-noise": rademacher_noise,
+}
+"""Generated sets by name."""

@@ -72,7 +72,8 @@ def test_one_bad_run_does_not_keep_the_others(finished: Lab) -> None:
     listed = json.loads(finished.goe("queue", "list", "--json").stdout)
     nodata, broken, going = listed[:3]
     assert (nodata["state"], nodata["exit"]["code"], nodata["attempt"]) == ("failed", 2, 1)
-    assert nodata["problem"] == "cifar10: data/cifar-10-batches-py not found; fetch it with `goe data fetch cifar10`"
+    place = finished.folder / "data/cifar-10-batches-py"
+    assert nodata["problem"] == f"cifar10: {place} not found; fetch it with `goe data fetch cifar10`"
     assert (broken["state"], broken["exit"]["code"]) == ("failed", 2)
     assert broken["problem"] == (
         f"{weights}: cut or altered: its SHA-256 is not the one in last.json; "

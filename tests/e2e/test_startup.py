@@ -40,5 +40,5 @@ def test_no_heavy_import(command: str, finished: Lab) -> None:
 
 def test_every_command_has_help(lab: Lab) -> None:
     text = lab.goe("--help").stdout
-    for command in ("train", "eval", "table", "runs", "show", "checkpoints", "stop", "queue", "data", "tui"):
+    for command in ("train", "eval", "table", "runs", "show", "checkpoints", "stop", "queue", "data", "figure", "tui"):
         assert f"  {command} " in text

@@ -19,12 +19,13 @@ ONE_EPOCH = ["--epochs", "1", *TINY_OPTIONS]
 def test_the_authors_command_without_the_data(lab: Lab) -> None:
     done = lab.goe("train", "--dataset", "cifar100", *AUTHORS)
     assert done.returncode == 2
-    assert "error: cifar100: data/cifar-100-python not found; fetch it with `goe data fetch cifar100`" in done.stderr
+    missing = f"cifar100: {lab.folder / 'data/cifar-100-python'} not found; fetch it with `goe data fetch cifar100`"
+    assert f"error: {missing}" in done.stderr
     assert "Traceback" not in done.stderr
     view = lab.view()
     assert view.run_id.startswith("goe-cifar100-resnet-34-s1-")
     assert (view.state, view.attempt) == (RunState.FAILED, 1)
-    assert view.problem == "cifar100: data/cifar-100-python not found; fetch it with `goe data fetch cifar100`"
+    assert view.problem == missing
     assert view.exit is not None
     assert view.exit.code == 2
     assert "goe data fetch cifar100" in view.run.log_file.read_text(encoding="utf-8")

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from goe.core.config import METHODS, InitFrom, Outliers, RunConfig, complete, merge
+from goe.core.dataspecs import OwnImages
 from goe.core.errors import did_you_mean
 from goe.core.recipes import RECIPES
 from goe.core.specs import GOE, OE, UDG, Baseline, EnergyOE, Filter, MixOE
@@ -302,6 +303,12 @@ def test_every_choice_but_name_and_seed_changes_the_group() -> None:
         "keep_every": 1,
         "evaluate": "last",
         "scores": ("energy",),
+        "id": OwnImages(train="a", test="b"),
+        "val_index": "valid_idx.txt",
+        "protocol": "scood",
+        "ood": ("svhn",),
+        "ood_mode": "as-id",
+        "skip_broken": True,
     }
     assert other.keys() == {field.name for field in msgspec.structs.fields(RunConfig)} - {"experiment", "seed"}
     groups = [msgspec.structs.replace(base, **{name: value}).group for name, value in other.items()]

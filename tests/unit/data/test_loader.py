@@ -1,5 +1,6 @@
 """The images are plain colours that say which set and which number they are, so a wrong image can't go unseen."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import torch
 
 from goe.core.config import RunConfig
 from goe.core.errors import DataError
+from goe.data import loader
 from goe.data.catalog import Benchmark, TrainingSets
-from goe.data.loader import Stream, TrainData, eval_batches, keyed_rng
-from goe.data.outliers import RANDOM_300K_FILE, OutlierSet, contaminate, random_300k
-from goe.data.source import ArraySource, TensorSet
+from goe.data.loader import Stream, TrainData, eval_batches, keyed_rng, outlier_order
+from goe.data.outliers import OutlierSet, contaminate, images_in_npy
+from goe.data.source import ArraySource, Source, TensorSet
+from goe.data.tinyimages import TinyImages
 from goe.methods.base import Batch
 
 CPU = torch.device("cpu")
@@ -28,11 +31,21 @@ MakeData = Callable[..., TrainData]
 def make_data(numbered: Callable[..., ArraySource], make_config: MakeConfig) -> MakeData:
     """Training data of `train` ID images and `outliers` outliers (0: none)."""
 
-    def make(train: int = 30, outliers: int = 23, resident_bytes: int | None = None, **over: object) -> TrainData:
-        known = OutlierSet(numbered(outliers, blue=OUT), is_id=None) if outliers else None
+    def make(
+        train: int = 30,
+        outliers: int = 23,
+        resident_bytes: int | None = None,
+        prefetch: int | None = None,
+        order: str = "auto",
+        source: Source | None = None,
+        **over: object,
+    ) -> TrainData:
+        known = OutlierSet(source or numbered(outliers, blue=OUT), is_id=None) if outliers else None
         sets = TrainingSets(BENCHMARK, numbered(train, blue=ID), numbered(2, blue=ID), known)
-        config = make_config(**{"batch_size": 8, "outlier_batch_size": 5, "method": "oe", **over})
-        return TrainData(sets, config, CPU, resident_bytes=resident_bytes)
+        config = make_config(
+            **{"batch_size": 8, "outlier_batch_size": 5, "method": "oe", "outliers": {"order": order}, **over}
+        )
+        return TrainData(sets, config, CPU, resident_bytes=resident_bytes, prefetch=prefetch)
 
     return make
 
@@ -110,6 +123,78 @@ def test_outliers_cycle_and_batches_straddle_the_passes(make_data: MakeData, out
         assert len({tuple(whole) for whole in passes}) == len(passes)  # each pass in an order of its own
 
 
+@pytest.mark.parametrize("prefetch", [0, 1, 3, 100])
+@pytest.mark.parametrize("order", ["shuffled", "blocks", "sequential-offset"])
+def test_reading_ahead_changes_no_batch(make_data: MakeData, order: str, prefetch: int) -> None:
+    resident = make_data(order=order)
+    read = make_data(order=order, resident_bytes=0, prefetch=prefetch)
+    for epoch in (0, 1, 5):
+        assert_same(list(read.epoch(epoch)), list(resident.epoch(epoch)))
+
+
+def test_an_epoch_that_is_left_early_leaves_no_thread(make_data: MakeData) -> None:
+    epoch = make_data(resident_bytes=0, prefetch=2).epoch(0)
+    next(epoch)
+    del epoch
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
+
+
+def outlier_stream(data: TrainData, epochs: int) -> list[int]:
+    return torch.cat([batch.index_out for epoch in range(epochs) for batch in data.epoch(epoch)]).tolist()
+
+
+def test_by_blocks_neighbours_come_soon_after_each_other(make_data: MakeData) -> None:
+    size = 256 * 300
+    data = make_data(train=80, batch_size=8, outlier_batch_size=size // 10, outliers=size, order="blocks")
+    stream = np.concatenate([data._outlier_draw(epoch).host_index for epoch in range(2)])
+    first, second = stream[:size], stream[size:]
+    assert np.array_equal(np.sort(first), np.arange(size))
+    assert np.array_equal(np.sort(second), np.arange(size))
+    assert not np.array_equal(first, second)
+    when = np.argsort(first)
+    apart = np.abs(np.diff(when)).reshape(-1)
+    within = apart[np.arange(size - 1) % 256 != 255]
+    assert within.max() < 256 * 128  # of one block, so in one group
+
+
+def test_with_an_offset_outliers_come_in_their_own_order(make_data: MakeData) -> None:
+    data = make_data(outliers=23, order="sequential-offset")  # 4 steps of 5 an epoch
+    starts = []
+    for epoch in range(30):
+        found = torch.cat([batch.index_out for batch in data.epoch(epoch)]).tolist()
+        assert found == [(found[0] + place) % 23 for place in range(20)]
+        starts.append(found[0])
+    assert len(set(starts)) > 10
+
+
+def test_a_set_too_large_to_permute_is_drawn_from(make_data: MakeData, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "_PERMUTED", 20)
+    monkeypatch.setattr(loader, "_DRAWN", 7)  # keys change within an epoch and within a batch
+    stream = outlier_stream(make_data(outliers=23), 40)
+    counts = np.bincount(stream, minlength=23)
+    assert counts.min() > 0
+    assert outlier_order(0, 33, 61, 23).tolist() == stream[33:61]
+
+
+@pytest.mark.parametrize("order", ["auto", "shuffled", "sequential-offset"])
+def test_tiny_images_from_their_file(make_data: MakeData, tmp_path: Path, order: str) -> None:
+    """Column-major bytes, read by blocks or one by one, over the ends of passes and the images left out."""
+    count = 700
+    number = np.arange(count)
+    colour = np.stack([number % 250 + 1, number // 250 + 1, np.full(count, OUT)], axis=-1).astype(np.uint8)
+    (tmp_path / "tiny.bin").write_bytes(np.repeat(colour[:, :, None], 1024, axis=2).tobytes())
+    left_out = np.array([0, 5, 699])
+    source = TinyImages(tmp_path / "tiny.bin", count=count, excluded=left_out)
+    data = make_data(train=80, outlier_batch_size=100, outliers=1, source=source, order=order, resident_bytes=0)
+    kept = np.delete(number, left_out)
+    for epoch in (0, 1):
+        for batch in data.epoch(epoch):
+            found, blue = colours(batch.x_out)
+            assert (blue == OUT).all()
+            assert found.tolist() == kept[batch.index_out.numpy()].tolist()
+    source.close()
+
+
 def test_resuming_at_an_epoch_gives_the_same_batches(make_data: MakeData) -> None:
     through = [list(batches) for data in [make_data()] for batches in map(data.epoch, range(4))]
     for epoch in (3, 1):
@@ -157,8 +242,8 @@ def test_form_of_a_batch(make_data: MakeData) -> None:
 def test_a_mapped_and_contaminated_set_is_read_right(
     numbered: Callable[..., ArraySource], make_config: MakeConfig, tmp_path: Path
 ) -> None:
-    np.save(tmp_path / RANDOM_300K_FILE, numbered(40, blue=OUT).data)
-    mixed = contaminate(OutlierSet(random_300k(tmp_path), is_id=None), numbered(6, blue=ID), 0.3)
+    np.save(tmp_path / "x.npy", numbered(40, blue=OUT).data)
+    mixed = contaminate(OutlierSet(images_in_npy("x", tmp_path / "x.npy"), is_id=None), numbered(6, blue=ID), 0.3)
     sets = TrainingSets(BENCHMARK, numbered(30, blue=ID), numbered(2, blue=ID), mixed)
     config = make_config(batch_size=8, outlier_batch_size=16, method="oe")
     mapped, resident = (TrainData(sets, config, CPU, resident_bytes=size) for size in (0, None))

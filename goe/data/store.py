@@ -1,0 +1,208 @@
+"""The data root: which sets of the registry are there, whether they are whole, and fetching them.
+
+No torch and no NumPy, so that `goe data list` is instant.
+"""
+
+import hashlib
+import os
+import shutil
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from filelock import FileLock
+from msgspec import Struct
+
+from goe.core.errors import DataError, did_you_mean
+from goe.core.rundir import write_json
+from goe.data.download import download, verify_file
+from goe.data.registry import BY_NAME, DataSet
+
+MANIFESTS = ".goe"
+"""Folder in the data root with what was unpacked, a file a set."""
+
+Progress = Callable[[int, int | None], None]
+"""Bytes so far and in all, the latter None where the server doesn't say."""
+
+
+class Manifest(Struct, frozen=True):
+    """Every file of a set as it was unpacked."""
+
+    files: dict[str, tuple[int, str]]
+    """Path under the data root to bytes and md5."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What of a set is on the disk."""
+
+    entry: DataSet
+    path: Path | None
+    """None for built-in sets."""
+    present: bool
+    size: int | None = None
+    """Bytes; None where it is not there or built in."""
+    partial: int = 0
+    """Bytes of a download that was broken off."""
+
+    @property
+    def state(self) -> str:
+        """One or two words."""
+        if self.path is None:
+            return "built in"
+        return "present" if self.present else "broken off" if self.partial else "absent"
+
+
+def data_root() -> Path:
+    """The folder with the data sets: GOE_DATA, or `data` in the current folder."""
+    return Path(os.environ.get("GOE_DATA", "data"))
+
+
+def find(name: str) -> DataSet:
+    """The entry called `name`. Raises DataError for an unknown name."""
+    if name not in BY_NAME:
+        raise DataError(f'unknown data set "{name}"{did_you_mean(name, BY_NAME)}; `goe data list` shows the known ones')
+    return BY_NAME[name]
+
+
+def look(entry: DataSet, root: Path) -> Found:
+    """What of a set is under `root`."""
+    if not entry.place:
+        return Found(entry, None, present=True)
+    path = root / entry.place
+    if path.exists():
+        return Found(entry, path, present=True, size=_size(path))
+    part = root / f"{entry.download.file}.part" if entry.download else None
+    return Found(entry, path, present=False, partial=part.stat().st_size if part and part.exists() else 0)
+
+
+def missing(entry: DataSet, root: Path) -> str:
+    """What to do about a set that is not there, for an error message."""
+    if entry.download is not None:
+        return f"{entry.name}: {root / entry.place} not found; fetch it with `goe data fetch {entry.name}`"
+    return f"{entry.name}: {root / entry.place} not found; {entry.how}"
+
+
+def describe(found: Found) -> list[str]:
+    """A set's page as lines of text."""
+    entry = found.entry
+    facts = [("used for", ", ".join(entry.roles)), ("images", entry.images), ("state", found.state)]
+    if found.path is not None:
+        facts += [("place", str(found.path)), ("size", "–" if found.size is None else f"{found.size:,} bytes")]
+    if entry.download is not None:
+        size = "" if entry.download.size is None else f", {entry.download.size:,} bytes"
+        facts += [("download", f"{entry.download.url}{size}"), ("md5", entry.download.md5)]
+    get = f"goe data fetch {entry.name}" if entry.download else entry.how or "nothing to do"
+    facts += [("to get it", get), ("licence", entry.licence), ("source", entry.source), ("note", entry.warning)]
+    return [f"{entry.name}  {entry.title}", *(f"  {key:<10} {value}" for key, value in facts if value)]
+
+
+def fetch(entry: DataSet, root: Path, progress: Progress = lambda *_: None) -> Path | None:
+    """Download and unpack a set unless it is there; its place, or None for a built-in one.
+
+    A download that was broken off goes on. An archive is unpacked beside and renamed, so a set that is there is whole;
+    the archive is removed then. Raises DataError for what can't be fetched.
+    """
+    if not entry.place:
+        return None
+    path = root / entry.place
+    if entry.download is None:
+        if path.exists():
+            return path
+        raise DataError(f"{entry.name}: can't be downloaded: {entry.how}")
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with FileLock(root / f".{entry.name}.fetch.lock"):
+            if not path.exists():
+                wanted = entry.download
+                archive = download(wanted.url, root / wanted.file, size=wanted.size, md5=wanted.md5, progress=progress)
+                if entry.unpack:
+                    _unpack(entry, archive, root)
+    except OSError as error:
+        raise DataError(f"{entry.name}: {error.filename or root}: {error.strerror}; the next fetch goes on") from error
+    return path
+
+
+def verify(entry: DataSet, root: Path) -> list[str]:
+    """What is wrong with a set that is there, a line each; empty if all its checksums are right.
+
+    A set put there by hand has none, but for single files and CIFAR; then its first line says so.
+    """
+    path = root / entry.place
+    if not entry.place:
+        return []
+    if not path.exists():
+        return [missing(entry, root)]
+    if path.is_file() and entry.download is not None:
+        finding = verify_file(path, size=entry.download.size, md5=entry.download.md5)
+        return [f"{path}: {finding}; delete it and fetch it again"] if finding else []
+    manifest = _manifest(entry, root)
+    if manifest is None:
+        return [f"{path}: not fetched by goe: no checksums to compare with"]
+    findings = []
+    for name, (size, md5) in manifest.files.items():
+        finding = verify_file(root / name, size=size, md5=md5) if (root / name).exists() else "missing"
+        if finding:
+            findings.append(f"{root / name}: {finding}")
+    return findings
+
+
+def _manifest(entry: DataSet, root: Path) -> Manifest | None:
+    try:
+        return msgspec.json.decode((root / MANIFESTS / f"{entry.name}.json").read_bytes(), type=Manifest)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _unpack(entry: DataSet, archive: Path, root: Path) -> None:
+    beside = root / f".{entry.name}.unpacking"
+    shutil.rmtree(beside, ignore_errors=True)
+    try:
+        beside.mkdir()
+        if zipfile.is_zipfile(archive):
+            with zipfile.ZipFile(archive) as packed:
+                packed.extractall(beside)  # noqa: S202 - zipfile itself keeps members inside
+        else:
+            with tarfile.open(archive) as packed:
+                packed.extractall(beside, filter="data")
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError) as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        why = str(error).splitlines()[0].rstrip(":")
+        raise DataError(f"{entry.name}: {archive} can't be unpacked: {why}; delete it and fetch it again") from error
+    except BaseException:
+        shutil.rmtree(beside, ignore_errors=True)  # a full disk should not stay full
+        raise
+    if not (beside / entry.place).exists():
+        found = ", ".join(sorted(part.name for part in beside.iterdir())) or "nothing"
+        shutil.rmtree(beside, ignore_errors=True)
+        raise DataError(f"{entry.name}: {archive} holds {found}, not {entry.place}; its publisher changed it")
+    files = {str(file.relative_to(beside)): (file.stat().st_size, _md5(file)) for file in _files(beside)}
+    (root / MANIFESTS).mkdir(exist_ok=True)
+    write_json(root / MANIFESTS / f"{entry.name}.json", Manifest(files))
+    for part in beside.iterdir():
+        if not (root / part.name).exists():
+            part.rename(root / part.name)
+    shutil.rmtree(beside, ignore_errors=True)
+    archive.unlink()
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    for folder, folders, names in os.walk(path):
+        folders.sort()
+        for name in sorted(names):
+            yield Path(folder) / name
+
+
+def _size(path: Path) -> int:
+    return sum(file.lstat().st_size for file in _files(path))
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()

@@ -1,0 +1,256 @@
+"""OOD test sets by name, path and protocol, and ID images of one's own, on small files in the published forms."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.io import savemat
+
+from goe.core.config import RunConfig
+from goe.core.errors import DataError
+from goe.data import catalog, ood
+from goe.data.catalog import load_evaluation, load_training
+
+MakeConfig = Callable[..., RunConfig]
+
+
+@pytest.fixture(autouse=True)
+def _few_synthetic_images(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalog, "SYNTHETIC_IMAGES", 7)
+
+
+@pytest.fixture
+def root(cifar_root: Path, tmp_path: Path) -> Path:
+    """A data root with both CIFARs and room for more."""
+    for name in ("cifar-10-batches-py", "cifar-100-python"):
+        (tmp_path / name).symlink_to(cifar_root / name)
+    return tmp_path
+
+
+def grey(path: Path, level: int, side: int = 32) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (side, side), (level, level, level)).save(path)
+
+
+def levels(images: Any) -> list[int]:
+    return [int(image[0, 0, 0]) for image in images.images(np.arange(len(images)))]
+
+
+def test_sets_by_name_and_path(root: Path, make_config: MakeConfig) -> None:
+    pixels = np.random.default_rng(0).integers(256, size=(32, 32, 3, 5), dtype=np.uint8)
+    savemat(root / "test_32x32.mat", {"X": pixels, "y": np.ones((5, 1))})
+    for number in range(3):
+        grey(root / f"dtd/images/class-{number}/x.jpg", number, side=50)
+        grey(root / f"tiny-imagenet-200/val/images/{number}.png", 10 + number)
+        grey(root / f"mine/odd/{number}.png", 20 + number)
+    (root / "mine/list.txt").write_text("odd/2.png -1\nodd/0.png 3\n")
+    names = ("svhn", "textures", "tiny-imagenet", "mine/odd", "mine/list.txt", "uniform-noise", "cifar100")
+    found = load_evaluation(make_config(dataset="cifar10", ood=names), root)
+    assert [(each.name, len(each.images), each.kind) for each in found.ood] == [
+        ("svhn", 5, "far"),
+        ("textures", 3, "far"),
+        ("tiny-imagenet", 3, "far"),
+        ("odd", 3, ""),
+        ("list", 2, ""),
+        ("uniform-noise", 7, "synthetic"),
+        ("cifar100", 150, "near"),
+    ]
+    assert np.array_equal(found.ood[0].images.images(np.arange(5)), pixels.transpose(3, 0, 1, 2))
+    assert levels(found.ood[2].images) == [10, 11, 12]
+    assert levels(found.ood[4].images) == [22, 20]
+    assert all((each.images.labels() == -1).all() for each in found.ood)
+    assert found.benchmark.protocol.startswith("own-")
+    other = load_evaluation(make_config(dataset="cifar10", ood=["svhn"]), root)
+    assert other.benchmark.protocol != found.benchmark.protocol
+
+
+def test_a_named_set_that_is_missing_is_an_error(root: Path, make_config: MakeConfig) -> None:
+    for name, remedy in (("svhn", "goe data fetch svhn"), ("inaturalist", "OpenOOD's scripts"), ("a/b", "not found")):
+        with pytest.raises(DataError, match=remedy):
+            load_evaluation(make_config(dataset="cifar10", ood=[name]), root)
+
+
+@pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file", b"\x00" * 300])
+def test_a_damaged_svhn(root: Path, make_config: MakeConfig, content: bytes) -> None:
+    (root / "test_32x32.mat").write_bytes(content)
+    with pytest.raises(DataError, match=r"test_32x32.mat: can't be read: .*delete it and fetch it again"):
+        load_evaluation(make_config(dataset="cifar10", ood=["svhn"]), root)
+
+
+def test_an_svhn_of_another_form(root: Path, make_config: MakeConfig) -> None:
+    savemat(root / "test_32x32.mat", {"X": np.zeros((5, 32, 32, 3), np.uint8)})
+    with pytest.raises(DataError, match=r"expected uint8 of shape \(32, 32, 3, N\)"):
+        load_evaluation(make_config(dataset="cifar10", ood=["svhn"]), root)
+
+
+SETS = ("texture", "svhn", "tin", "lsun", "places365")
+
+
+@pytest.fixture
+def scood(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Four images a list; in CIFAR-10's lists the last is of an ID class, in CIFAR-100's the last two."""
+    monkeypatch.setattr(ood, "SCOOD_COUNTS", dict.fromkeys(("cifar10", "cifar100", *SETS[:-1]), 4))
+    for benchmark, of_id in (("cifar10", 1), ("cifar100", 2)):
+        folder = root / f"scood/imglist/benchmark_{benchmark}"
+        folder.mkdir(parents=True)
+        for place, name in enumerate((*SETS, "cifar10", "cifar100")):
+            lines = []
+            for number in range(4):
+                grey(root / f"scood/images/{name}/{number}.png", 10 * place + number)
+                sc_label = 5 if number >= 4 - of_id else -1
+                labels = {"label": -1, "sc_label": sc_label, "full_label": number}
+                lines.append(f"{name}/{number}.png {json.dumps(labels)}")
+            (folder / f"test_{name}.txt").write_text("\n".join(lines))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("options", "kept", "with_id", "protocol"),
+    [
+        ({"protocol": "scood"}, 3, None, "scood"),
+        ({"protocol": "goe2024"}, 2, None, "goe2024"),
+        ({"protocol": "scood", "ood_mode": "dataset"}, 4, None, "scood-dataset"),
+        ({"protocol": "scood", "ood_mode": "as-id"}, 3, [3], "scood-as-id"),
+        ({"protocol": "goe2024", "ood_mode": "as-id"}, 2, [2, 3], "goe2024-as-id"),
+    ],
+)
+def test_scoods_lists_and_what_becomes_of_id_classes(
+    scood: Path, make_config: MakeConfig, options: Any, kept: int, with_id: list[int] | None, protocol: str
+) -> None:
+    said: list[str] = []
+    found = load_evaluation(make_config(dataset="cifar10", **options), scood, said.append)
+    assert [each.name for each in found.ood] == ["cifar100", *SETS, "blobs", "gaussian-noise"]
+    assert found.benchmark.protocol == protocol
+    assert levels(found.ood[0].images) == [60, 61, 62, 63]  # the other CIFAR is OOD whole
+    for place, each in enumerate(found.ood[1:6]):
+        assert levels(each.images) == [10 * place + number for number in range(kept)]
+        assert (each.with_id is None) == (with_id is None)
+        if each.with_id is not None:
+            assert levels(each.with_id) == [10 * place + number for number in with_id or []]
+            assert (each.with_id.labels() == 5).all()
+    counts = f"{4 - (1 if options['protocol'] == 'scood' else 2)} OOD"
+    assert any(line.startswith("tin: 4 images, ") and counts in line for line in said)
+
+
+def test_a_cut_list_is_refused(scood: Path, make_config: MakeConfig) -> None:
+    path = scood / "scood/imglist/benchmark_cifar10/test_tin.txt"
+    path.write_text(path.read_text().rsplit("\n", 1)[0])
+    with pytest.raises(DataError, match=r"test_tin.txt: 3 images, the published list has 4; is it cut"):
+        load_evaluation(make_config(dataset="cifar10", protocol="scood"), scood)
+    path.unlink()
+    with pytest.raises(DataError, match=r"test_tin.txt not found; download it by hand from https://drive"):
+        load_evaluation(make_config(dataset="cifar10", protocol="scood"), scood)
+
+
+def test_openoods_lists(root: Path, make_config: MakeConfig) -> None:
+    names = ("cifar10", "tin", "mnist", "svhn", "texture", "places365")
+    for place, name in enumerate(names):
+        grey(root / f"openood/images_classic/{name}/x.png", place)
+        folder = root / "openood/benchmark_imglist/cifar100"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"test_{name}.txt").write_text(f"{name}/x.png -1\n")
+    found = load_evaluation(make_config(dataset="cifar100", protocol="openood"), root)
+    assert [(each.name, each.kind, levels(each.images)) for each in found.ood] == [
+        (name, "near" if place < 2 else "far", [place]) for place, name in enumerate(names)
+    ]
+
+
+@pytest.fixture
+def pets(tmp_path: Path) -> Path:
+    """Ten images a class for training and two for testing."""
+    for part, count in (("train", 10), ("test", 2)):
+        for label, name in enumerate(("cat", "dog")):
+            for number in range(count):
+                grey(tmp_path / f"pets/{part}/{name}/{number:02}.png", 100 * label + number, side=48)
+    return tmp_path
+
+
+def test_folders_of_ones_own(pets: Path, make_config: MakeConfig) -> None:
+    config = make_config(dataset="pets", id={"train": "pets/train", "test": "pets/test"}, outliers={"source": "china"})
+    training, evaluation = load_training(config, pets), load_evaluation(config, pets)
+    assert training.benchmark == evaluation.benchmark
+    assert training.benchmark.class_names == ("cat", "dog")
+    assert (len(training.train), len(training.validation)) == (18, 2)
+    assert evaluation.test.labels().tolist() == [0, 0, 1, 1]
+    assert evaluation.test.name == "pets"
+    assert [each.name for each in evaluation.ood] == ["blobs", "gaussian-noise"]
+    pixels = np.concatenate([np.arange(10), 100 + np.arange(10)]) / 255
+    assert training.benchmark.mean == pytest.approx((pixels.mean(),) * 3, abs=1e-6)
+    assert training.benchmark.std == pytest.approx((pixels.std(),) * 3, abs=1e-6)
+
+
+def test_lists_of_ones_own(pets: Path, make_config: MakeConfig) -> None:
+    lines = [f"{name}/{number:02}.png {label}" for label, name in enumerate(("cat", "dog")) for number in range(10)]
+    (pets / "train.txt").write_text("\n".join(lines))
+    (pets / "test.txt").write_text("dog/03.png 1\n")
+    own = {"train": "train.txt", "test": "test.txt", "images": "pets/train"}
+    config = make_config(dataset="pets", id=own, method="baseline")
+    assert load_training(config, pets).benchmark.class_names == ("0", "1")
+    assert load_evaluation(config, pets).test.labels().tolist() == [1]
+    (pets / "test.txt").write_text("dog/03.png 2\n")
+    with pytest.raises(DataError, match=r"test.txt: labels 2 to 2; .*train.txt has the classes 0, 1"):
+        load_evaluation(config, pets)
+    (pets / "train.txt").write_text("\n".join(lines).replace(" 0", " 4"))
+    with pytest.raises(DataError, match="ID labels must be 0, 1, … without gaps; found 1, 4"):
+        load_training(config, pets)
+
+
+def test_a_path_that_leaves_the_data_root(pets: Path, make_config: MakeConfig) -> None:
+    config = make_config(dataset="pets", id={"train": "../train", "test": "x"}, method="baseline")
+    with pytest.raises(DataError, match=r"\.\./train: leaves the data root .*; give an absolute path if that is meant"):
+        load_training(config, pets)
+
+
+def test_validation_by_an_index_file(root: Path, make_config: MakeConfig) -> None:
+    (root / "valid.txt").write_text("3\n0\n10499")  # the authors' files end without a newline
+    sets = load_training(make_config(dataset="cifar10", method="baseline", val_index="valid.txt"), root)
+    assert (len(sets.train), len(sets.validation)) == (10_497, 3)
+    full, _ = catalog.cifar.training("cifar10", root)
+    assert np.array_equal(sets.validation.images(np.arange(3)), full.data[[0, 3, 10_499]])
+    for text, finding in (
+        ("3\nx\n", "1 entries are no position below 10500: x; is it the index of another data set"),
+        ("14616\n79297630\n", "2 entries are no position below 10500: 14616, 79297630"),
+        ("3\n3\n", "1 positions come twice"),
+        ("", "it is empty"),
+    ):
+        (root / "valid.txt").write_text(text)
+        with pytest.raises(DataError, match=finding):
+            load_training(make_config(dataset="cifar10", method="baseline", val_index="valid.txt"), root)
+
+
+def test_outliers_from_folders_and_lists(root: Path, make_config: MakeConfig) -> None:
+    for number in range(4):
+        grey(root / f"wild/x/{number}.png", number)
+        grey(root / f"tiny-imagenet-200/train/n01/images/{number}.JPEG", 50)
+    (root / "wild.txt").write_text("x/3.png 0\nx/1.png 0\n")
+    folder = make_config(dataset="cifar10", outliers={"source": "folder", "path": "wild"})
+    listed = make_config(dataset="cifar10", outliers={"source": "list", "path": "wild.txt", "images": "wild"})
+    for config, expected in ((folder, [0, 1, 2, 3]), (listed, [3, 1])):
+        outliers = load_training(config, root).outliers
+        assert outliers is not None
+        assert outliers.is_id is None
+        assert levels(outliers.source) == expected
+        assert set(outliers.source.labels()) == {-1}
+    said: list[str] = []
+    tin = load_training(make_config(dataset="cifar10", outliers="tiny-imagenet"), root, said.append).outliers
+    assert tin is not None
+    assert len(tin.source) == 4
+    assert any("its classes are those of SC-OOD's and OpenOOD's test set tin" in line for line in said)
+
+
+def test_broken_outliers_are_left_out_where_allowed(root: Path, make_config: MakeConfig) -> None:
+    for number in range(4):
+        grey(root / f"wild/x/{number}.png", number)
+    (root / "wild/x/2.png").write_bytes(b"cut")
+    options: Any = {"dataset": "cifar10", "outliers": {"source": "folder", "path": "wild"}}
+    with pytest.raises(DataError, match=r"1 images can't be read: x/2.png: .*skip-broken = true"):
+        load_training(make_config(**options), root)
+    said: list[str] = []
+    outliers = load_training(make_config(**options, skip_broken=True), root, said.append).outliers
+    assert outliers is not None
+    assert levels(outliers.source) == [0, 1, 3]
+    assert any("1 images left out: x/2.png" in line for line in said)

@@ -1,0 +1,158 @@
+"""The data root: what is there, fetching and unpacking, and checksums."""
+
+import hashlib
+import io
+import tarfile
+import zipfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from webserver import Behaviour, serving
+
+from goe.core.config import OOD_SETS
+from goe.core.dataspecs import DATASETS, Outliers
+from goe.core.errors import DataError
+from goe.data import store
+from goe.data.registry import ALL, BY_NAME, DataSet, Download
+from goe.data.store import describe, fetch, find, look, verify
+from goe.data.synthetic import SETS
+
+FILES = {"set/a/1.png": b"one", "set/b/2.png": b"two two"}
+
+
+def tar_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def zip_of(files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+
+def entry_for(url: str, content: bytes, *, unpack: bool = True) -> DataSet:
+    download = Download(url, "set.bin", hashlib.md5(content).hexdigest(), len(content))
+    return DataSet("toy", "A toy", ("ood",), "folder", "set" if unpack else "set.bin", download=download, unpack=unpack)
+
+
+@pytest.mark.parametrize("pack", [tar_of, zip_of])
+def test_an_archive_is_fetched_unpacked_and_verified(tmp_path: Path, pack: Callable[[dict[str, bytes]], bytes]) -> None:
+    content = pack(FILES)
+    root = tmp_path / "data"
+    with serving(Behaviour(content)) as url:
+        entry = entry_for(url, content)
+        assert look(entry, root).state == "absent"
+        assert fetch(entry, root) == root / "set"
+    assert {str(path.relative_to(root)) for path in (root / "set").rglob("*.png")} == FILES.keys()
+    assert not (root / "set.bin").exists()
+    assert (look(entry, root).state, look(entry, root).size) == ("present", 10)
+    assert verify(entry, root) == []
+    (root / "set/a/1.png").write_bytes(b"One")
+    (root / "set/b/2.png").unlink()
+    assert [finding.split(": ")[1].split(" ")[0] for finding in verify(entry, root)] == ["md5", "missing"]
+    assert fetch(entry, root) == root / "set"  # nothing is asked of a server that is gone
+
+
+def test_a_fetch_that_was_broken_off_goes_on(tmp_path: Path) -> None:
+    content = bytes(1000) + b"end"
+    behaviour = Behaviour(content, drops=[400], statuses=[200, 404])
+    with serving(behaviour) as url:
+        entry = entry_for(url, content, unpack=False)
+        with pytest.raises(DataError, match="HTTP 404"):
+            fetch(entry, tmp_path)
+        found = look(entry, tmp_path)
+        assert (found.state, found.partial) == ("broken off", 400)
+        assert fetch(entry, tmp_path) == tmp_path / "set.bin"
+    assert behaviour.asked[-1] == "bytes=400-"
+    assert verify(entry, tmp_path) == []
+    (tmp_path / "set.bin").write_bytes(content[:-1])
+    assert "1,002 bytes, expected 1,003; delete it and fetch it again" in verify(entry, tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("content", "finding"),
+    [
+        (b"no archive", "set.bin can't be unpacked: .*; delete it and fetch it again"),
+        (tar_of({"other/1.png": b""}), "set.bin holds other, not set; its publisher changed it"),
+        (tar_of({"../../escaped": b""}), "set.bin can't be unpacked: .*outside the destination"),
+    ],
+)
+def test_a_strange_archive_leaves_nothing(tmp_path: Path, content: bytes, finding: str) -> None:
+    root = tmp_path / "deep" / "data"
+    with serving(Behaviour(content)) as url, pytest.raises(DataError, match=finding):
+        fetch(entry_for(url, content), root)
+    assert {path.name for path in root.iterdir()} <= {"set.bin", ".toy.fetch.lock"}
+    assert not (tmp_path / "escaped").exists()
+
+
+def test_what_was_put_there_by_hand_has_no_checksums(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    entry = entry_for("http://127.0.0.1:9/", b"")
+    assert verify(entry, tmp_path) == [f"{tmp_path / 'set'}: not fetched by goe: no checksums to compare with"]
+
+
+def test_what_goe_never_downloads_says_how_to_get_it(tmp_path: Path) -> None:
+    tiny = find("tiny-images")
+    with pytest.raises(DataError, match="tiny-images: can't be downloaded: it was withdrawn by its authors"):
+        fetch(tiny, tmp_path)
+    assert "80mn_cifar_idxs.txt" in verify(tiny, tmp_path)[0]
+    assert any("29 June 2020" in line for line in describe(look(tiny, tmp_path)))
+    (tmp_path / "tiny_images.bin").touch()
+    assert fetch(tiny, tmp_path) == tmp_path / "tiny_images.bin"
+
+
+def test_built_in_sets_are_there(tmp_path: Path) -> None:
+    digits = find("digits")
+    assert (look(digits, tmp_path).state, fetch(digits, tmp_path), verify(digits, tmp_path)) == ("built in", None, [])
+
+
+def test_a_root_that_may_not_be_written(tmp_path: Path) -> None:
+    (tmp_path / "data").touch()
+    with pytest.raises(DataError, match=r"toy: .*data: .*; the next fetch goes on"):
+        fetch(entry_for("http://127.0.0.1:9/", b""), tmp_path / "data")
+
+
+def test_an_unknown_name_is_answered_with_the_nearest() -> None:
+    with pytest.raises(DataError, match='unknown data set "cifar1" \\(did you mean "cifar10"\\?\\)'):
+        find("cifar1")
+
+
+def test_every_set_that_can_be_configured_is_known() -> None:
+    sources = Outliers.__annotations__["source"].__args__
+    assert set(DATASETS) | set(OOD_SETS) | (set(sources) - {"folder", "list"}) <= BY_NAME.keys()
+    assert set(SETS) <= BY_NAME.keys()
+    assert len(BY_NAME) == len(ALL)
+    for entry in ALL:
+        assert bool(entry.place) == (entry.reader != "built-in")
+        assert not entry.place or entry.download or entry.how, f"{entry.name}: nobody can get it"
+        assert entry.download is None or len(entry.download.md5) == 32
+        assert describe(look(entry, Path("/nonexistent")))
+
+
+def test_the_data_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GOE_DATA", raising=False)
+    assert store.data_root() == Path("data")
+    monkeypatch.setenv("GOE_DATA", "/big/disk")
+    assert store.data_root() == Path("/big/disk")
+
+
+def test_a_download_without_room_is_refused_before(tmp_path: Path) -> None:
+    entry = entry_for("http://127.0.0.1:9/", b"")
+    assert entry.download is not None
+    with pytest.raises(DataError, match="no room for"):
+        fetch(replace(entry, download=replace(entry.download, size=10**16)), tmp_path)
