@@ -30,6 +30,7 @@ from goe.core.recipes import FILTER_RECIPES, FINE_TUNE, METHOD_RECIPES, PAPER_ME
 from goe.core.specs import (
     GOE,
     LARGEST,
+    UDG,
     EnergyOE,
     Filter,
     Method,
@@ -398,6 +399,9 @@ def _check_data(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
         yield {"dataset", "id"}, ("id",), f'"{config.dataset}" is goe\'s own; name your images otherwise'
     elif not EXPERIMENT_NAME.fullmatch(config.dataset):
         yield {"dataset"}, ("dataset",), f'"{config.dataset}" can\'t name files; use letters, digits and . _ = + -'
+    if config.outliers.source == "tiny-images" and isinstance(config.method, UDG):
+        found = "udg clusters all outliers every epoch, and these are 79 million; use random-300k"
+        yield {"outliers", "method"}, ("outliers", "source"), found
     if (config.outliers.source in get_args(OwnSource)) != bool(config.outliers.path):
         found = f'"{config.outliers.source}" needs path' if not config.outliers.path else "only for folder and list"
         yield {"outliers"}, ("outliers", "path"), found

@@ -45,6 +45,8 @@ class DataSet:
     licence: str = "not stated by its authors"
     source: str = ""
     warning: str = ""
+    sums: tuple[tuple[str, str], ...] = ()
+    """Files in `place` with their md5, where all that is used of the set is known so."""
 
 
 _TORONTO = "https://www.cs.toronto.edu/~kriz"
@@ -61,12 +63,26 @@ ALL: tuple[DataSet, ...] = (
         Download(f"{_TORONTO}/cifar-10-python.tar.gz", "cifar-10-python.tar.gz", "c58f30108f718f92721af3b95e74349a",
                  170_498_071),
         unpack=True, source=f"{_TORONTO}/cifar.html",
+        sums=(
+            ("data_batch_1", "c99cafc152244af753f735de768cd75f"),
+            ("data_batch_2", "d4bba439e000b95fd0a9bffe97cbabec"),
+            ("data_batch_3", "54ebc095f3ab1f0389bbae665268c751"),
+            ("data_batch_4", "634d18415352ddfa80567beed471001a"),
+            ("data_batch_5", "482c414d41f54cd18b22e5b47cb7c3cb"),
+            ("test_batch", "40351d587109b95175f43aff81a1287e"),
+            ("batches.meta", "5ff9c542aee3614f3951f8cda6e48888"),
+        ),
     ),
     DataSet(
         "cifar100", "CIFAR-100", ("id", "ood"), "cifar", "cifar-100-python", "50,000 train, 10,000 test",
         Download(f"{_TORONTO}/cifar-100-python.tar.gz", "cifar-100-python.tar.gz", "eb9058c3a382ffc7106e4002c42a8d85",
                  169_001_437),
         unpack=True, source=f"{_TORONTO}/cifar.html",
+        sums=(
+            ("train", "16019d7e3df5f24257cddd939b257f8d"),
+            ("test", "f0ef6b0ae62326f3e7ffdfab6717acfc"),
+            ("meta", "7973b15100ade9c7d40fb424638fde48"),
+        ),
     ),
     DataSet("china", "Patches of a photograph", ("outliers",), "built-in", images="as many as asked for",
             licence="CC BY 2.0", source="https://scikit-learn.org/stable/datasets/loading_other_datasets.html"),

@@ -139,22 +139,26 @@ def verify(entry: DataSet, root: Path) -> list[str]:
     if path.is_file() and entry.download is not None:
         finding = verify_file(path, size=entry.download.size, md5=entry.download.md5)
         return [f"{path}: {finding}; delete it and fetch it again"] if finding else []
-    manifest = _manifest(entry, root)
-    if manifest is None:
+    expected = _expected(entry, root)
+    if not expected:
         return [f"{path}: not fetched by goe: no checksums to compare with"]
     findings = []
-    for name, (size, md5) in manifest.files.items():
+    for name, (size, md5) in expected.items():
         finding = verify_file(root / name, size=size, md5=md5) if (root / name).exists() else "missing"
         if finding:
             findings.append(f"{root / name}: {finding}")
     return findings
 
 
-def _manifest(entry: DataSet, root: Path) -> Manifest | None:
+def _expected(entry: DataSet, root: Path) -> dict[str, tuple[int | None, str]]:
+    """Each file of a set under `root` with its bytes, where known, and md5: as published, else as unpacked."""
+    if entry.sums:
+        return {f"{entry.place}/{name}": (None, md5) for name, md5 in entry.sums}
     try:
-        return msgspec.json.decode((root / MANIFESTS / f"{entry.name}.json").read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode((root / MANIFESTS / f"{entry.name}.json").read_bytes(), type=Manifest)
     except (OSError, msgspec.DecodeError):
-        return None
+        return {}
+    return {**manifest.files}
 
 
 def _unpack(entry: DataSet, archive: Path, root: Path) -> None:

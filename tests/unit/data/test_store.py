@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from torchvision.datasets import CIFAR10, CIFAR100
 from webserver import Behaviour, serving
 
 from goe.core.config import OOD_SETS
@@ -156,3 +157,23 @@ def test_a_download_without_room_is_refused_before(tmp_path: Path) -> None:
     assert entry.download is not None
     with pytest.raises(DataError, match="no room for"):
         fetch(replace(entry, download=replace(entry.download, size=10**16)), tmp_path)
+
+
+@pytest.mark.parametrize(("name", "kind"), [("cifar10", CIFAR10), ("cifar100", CIFAR100)])
+def test_cifars_checksums_are_torchvisions(name: str, kind: type[CIFAR10]) -> None:
+    entry = find(name)
+    assert entry.download is not None
+    assert entry.download.md5 == kind.tgz_md5
+    assert entry.download.url == kind.url
+    listed = dict([*kind.train_list, *kind.test_list])
+    assert dict(entry.sums) == listed | {kind.meta["filename"]: kind.meta["md5"]}
+
+
+def test_a_cifar_put_there_by_hand_is_verified(tmp_path: Path) -> None:
+    folder = tmp_path / "cifar-100-python"
+    folder.mkdir()
+    (folder / "train").write_bytes(b"x")
+    found = verify(find("cifar100"), tmp_path)
+    assert len(found) == 3
+    assert found[0].startswith(f"{folder / 'train'}: md5 9dd4e461268c8034f5c8564e155c67a6, expected 16019d7e")
+    assert found[1] == f"{folder / 'test'}: missing"
