@@ -8,10 +8,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from torchvision.datasets import CIFAR10, CIFAR100
+from typer.testing import CliRunner
 from webserver import Behaviour, serving
 
+import cli
 from goe.core.config import OOD_SETS
 from goe.core.dataspecs import DATASETS, Outliers
 from goe.core.errors import DataError
@@ -177,3 +180,23 @@ def test_a_cifar_put_there_by_hand_is_verified(tmp_path: Path) -> None:
     assert len(found) == 3
     assert found[0].startswith(f"{folder / 'train'}: md5 9dd4e461268c8034f5c8564e155c67a6, expected 16019d7e")
     assert found[1] == f"{folder / 'test'}: missing"
+
+
+def test_the_command_shows_progress_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = tar_of({"set/x.bin": np.random.default_rng(0).bytes(3_000_000)})
+    monkeypatch.setenv("GOE_DATA", str(tmp_path))  # and restored after what the command sets
+    with serving(Behaviour(content, drops=[1_500_000], statuses=[200, 404])) as url:
+        entry = replace(entry_for(url, content), warning="a toy; handle with care")
+        monkeypatch.setitem(BY_NAME, "toy", entry)
+        first = CliRunner().invoke(cli.app, ["data", "fetch", "toy"])
+        assert isinstance(first.exception, DataError)
+        assert "toy: a toy; handle with care" in first.stderr
+        second = CliRunner().invoke(cli.app, ["data", "fetch", "toy", "digits"])
+    assert second.exit_code == 0
+    assert second.stdout == f"toy: {tmp_path / 'set'}\ndigits: built in; nothing to fetch\n"
+    percent = [int(line.split()[1]) for line in second.stderr.splitlines() if line.endswith(" %")]
+    assert percent == sorted(set(percent))
+    assert percent[0] >= 40  # it goes on
+    assert percent[-1] == 100
+    verified = CliRunner().invoke(cli.app, ["data", "verify", "toy"])
+    assert (verified.exit_code, verified.stdout) == (0, "toy: right\n")
