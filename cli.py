@@ -221,6 +221,13 @@ def eval_(
     model: Annotated[str | None, typer.Option(help="Only runs of this model.")] = None,
     checkpoint: Annotated[str, typer.Option(help="best or last (default: as configured).")] = "",
     scores: Annotated[str, typer.Option(help="Comma-separated scores, e.g. msp,energy (default: as configured).")] = "",
+    protocol: Annotated[
+        str | None, typer.Option(help="OOD test sets of default, scood, goe2024 or openood (default: as configured).")
+    ] = None,
+    ood: Annotated[
+        str | None, typer.Option(help="Comma-separated OOD test sets instead: names, folders, lists.")
+    ] = None,
+    ood_mode: Annotated[str | None, typer.Option(help="scood, goe2024: drop, as-id or dataset.")] = None,
     gpu_id: Annotated[int | None, typer.Option(help="GPU to use.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Evaluate again what is evaluated already.")] = False,
     runs: Runs = DEFAULT_RUNS,
@@ -253,10 +260,34 @@ def eval_(
     env = dict(os.environ)
     if gpu_id is not None:
         env |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": str(gpu_id)}
-    worker = [sys.executable, "-P", "-m", "goe.worker", "eval", checkpoint, scores, "force" if force else ""]
+    tests = _tests(protocol, ood, ood_mode)
+    worker = [sys.executable, "-P", "-m", "goe.worker", "eval", checkpoint, scores, "force" if force else "", tests]
     done = subprocess.run([*worker, *(str(run.path.resolve()) for run in ready)], env=env, check=False)
     _print_table(ready, queue=None, form="text")
     raise typer.Exit(done.returncode)
+
+
+def _tests(protocol: str | None, ood: str | None, ood_mode: str | None) -> str:
+    """Other OOD test sets as the worker reads them. Raises ConfigError for words that are none."""
+    import msgspec
+
+    from goe.core.config import Tests
+    from goe.core.dataspecs import OODMode, Protocol
+    from goe.core.errors import ConfigError, did_you_mean
+
+    known: dict[str, tuple[str | None, Sequence[str]]] = {
+        "protocol": (protocol, Protocol.__args__),  # type: ignore[attr-defined]
+        "ood-mode": (ood_mode, OODMode.__args__),  # type: ignore[attr-defined]
+    }
+    problems = [
+        f'--{option}: "{word}" is unknown{did_you_mean(word, words)}; known: {", ".join(words)}'
+        for option, (word, words) in known.items()
+        if word is not None and word not in words
+    ]
+    if problems:
+        raise ConfigError(problems)
+    chosen = {"protocol": protocol, "ood": ood.split(",") if ood else None, "ood_mode": ood_mode}
+    return msgspec.json.encode(msgspec.convert(chosen, Tests)).decode()
 
 
 def _select(runs: Path, names: Sequence[str] | None, dataset: str | None, model: str | None) -> "list[RunDir]":

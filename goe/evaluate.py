@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from goe import checkpoint
+from goe.core.config import Tests, with_tests
 from goe.core.errors import RunError
 from goe.core.records import EvalResult, Values
 from goe.core.rundir import RunDir, read_json, write_atomic, write_json
@@ -27,6 +28,7 @@ from goe.scores import SCORES, Outputs, msp
 from goe.surface import grid, write_surface
 
 EVAL_BATCH = 500
+AS_CONFIGURED = Tests()
 
 
 def predict(net: Net, images: ImageSet, benchmark: Benchmark, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -59,14 +61,16 @@ def evaluate(
     scores: Iterable[str],
     root: Path,
     force: bool = False,
+    tests: Tests = AS_CONFIGURED,
     progress: Callable[[str], None] = lambda _: None,
 ) -> list[Path]:
     """Evaluate one checkpoint under `scores` and write a result for each; returns their paths.
 
-    A result that exists for the same weights and data sets is kept as it is unless `force`. `progress` gets the name
-    of each data set as it is run through. Raises CheckpointError, DataError.
+    A result that exists for the same weights and data sets is kept as it is unless `force`. `tests` names other OOD
+    test sets than the run's own. `progress` gets the name of each data set as it is run through. Raises
+    CheckpointError, ConfigError, DataError.
     """
-    config = run.config()
+    config = with_tests(run.config(), tests)
     sets = load_evaluation(config, root, progress)
     benchmark = sets.benchmark
     device = pick_device(config)

@@ -1,7 +1,7 @@
 """The process that imports torch: trains or evaluates runs, by command line only.
 
     python -m goe.worker train RUNDIR
-    python -m goe.worker eval CHECKPOINT SCORES FORCE RUNDIR...
+    python -m goe.worker eval CHECKPOINT SCORES FORCE TESTS RUNDIR...
     python -m goe.worker import FILE RUNS CONFIG
 
 Exit codes are those of goe.core.errors. What it has to say goes to stdout and stderr, which the supervisor keeps in
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import msgspec
 
-from goe.core.config import RunConfig
+from goe.core.config import RunConfig, Tests
 from goe.core.errors import EXIT_BUG, EXIT_OK, EXIT_STOPPED, EXIT_USER, GoeError, RunError, UserError
 from goe.core.rundir import Attempt, RunDir
 from goe.journal import Journal
@@ -46,8 +46,9 @@ def dispatch(argv: Sequence[str]) -> int:
         case "train":
             return train_command(RunDir(Path(rest[0])))
         case "eval":
-            checkpoint, scores, force, *runs = rest
-            return eval_command(runs, checkpoint=checkpoint, scores=scores, force=force == "force")
+            checkpoint, scores, force, tests, *runs = rest
+            wanted = msgspec.json.decode(tests, type=Tests)
+            return eval_command(runs, checkpoint=checkpoint, scores=scores, force=force == "force", tests=wanted)
         case "import":
             return import_command(Path(rest[0]), Path(rest[1]), config=rest[2])
         case _:
@@ -144,7 +145,7 @@ def _last_word(journal: Journal, phase: str, error: str | None) -> None:
         print(f"error: status.json: {problem}", file=sys.stderr)  # noqa: T201
 
 
-def eval_command(paths: Sequence[str], *, checkpoint: str, scores: str, force: bool) -> int:
+def eval_command(paths: Sequence[str], *, checkpoint: str, scores: str, force: bool, tests: Tests) -> int:
     """Evaluate runs one after another; one that fails does not keep the others from being evaluated."""
     from goe.data.store import data_root
     from goe.evaluate import evaluate
@@ -159,7 +160,7 @@ def eval_command(paths: Sequence[str], *, checkpoint: str, scores: str, force: b
             def say(part: str, run: RunDir = run) -> None:
                 print(f"{run.run_id}: {part}", file=sys.stderr)  # noqa: T201
 
-            evaluate(run, checkpoint_name=name, scores=names, root=data_root(), force=force, progress=say)
+            evaluate(run, checkpoint_name=name, scores=names, root=data_root(), force=force, tests=tests, progress=say)
         except (UserError, OSError) as error:
             text = describe_os_error(error) if isinstance(error, OSError) else error
             print(f"error: {run.run_id}: {text}", file=sys.stderr)  # noqa: T201

@@ -6,35 +6,27 @@ A `RunConfig` is frozen and strict. Plain dictionaries (from TOML or the command
 
 import functools
 import hashlib
-import itertools
 import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta, Struct
 
+from goe.core.checks import check_ood, check_together
 from goe.core.dataspecs import (
-    DATASETS,
-    OOD_SETS,
     OODMode,
     Outliers,
     OwnImages,
-    OwnSource,
     Protocol,
-    is_path,
 )
-from goe.core.errors import did_you_mean
+from goe.core.errors import ConfigError, did_you_mean
 from goe.core.recipes import FILTER_RECIPES, FINE_TUNE, METHOD_RECIPES, PAPER_METHODS, PRESETS, RECIPES, Preset
 from goe.core.specs import (
     GOE,
     LARGEST,
-    UDG,
-    EnergyOE,
-    Filter,
     Method,
-    MixOE,
     Natural,
     NonNegative,
     Positive,
@@ -153,7 +145,6 @@ MODEL_FORMS = {
     re.compile(r"densenet-bc-([1-9][0-9]{0,2})-([1-9][0-9]{0,2})"): "densenet-bc-<depth>-<growth> with depth = 6n + 4",
     re.compile(r"mlp(-[1-9][0-9]{0,3}){1,8}"): "mlp-<width>-<width>-… (spiral only)",
 }
-EXPERIMENT_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,199}")
 
 Path: TypeAlias = tuple[str, ...]
 Report: TypeAlias = Callable[[Path, str], None]
@@ -209,11 +200,33 @@ def complete(raw: Mapping[str, Any], report: Report) -> RunConfig | None:
     # What still stands is checked together too, with failed values left at their defaults and not judged.
     stand_in = {"experiment": "x", "seed": 0, "dataset": "digits", "method": GOE(), "model": "", "dropout": 0.0}
     config = RunConfig(**{**stand_in, "outliers": Outliers(), "milestones": (), **values})
-    for involved, path, finding in _check_together(config):
+    for involved, path, finding in check_together(config):
         if not failed.intersection(involved):
             report(path, finding)
             failed.add(path[0])
     return config if not failed else None
+
+
+class Tests(Struct, frozen=True, kw_only=True):
+    """OOD test sets other than the configured ones, for evaluating a run again; None keeps what is configured."""
+
+    protocol: Protocol | None = None
+    ood: tuple[str, ...] | None = None
+    ood_mode: OODMode | None = None
+
+
+def with_tests(config: RunConfig, tests: Tests) -> RunConfig:
+    """`config` with other OOD test sets. Raises ConfigError for what does not go together."""
+    chosen = {name: value for name, value in msgspec.structs.asdict(tests).items() if value is not None}
+    if tests.ood and tests.protocol is None:
+        chosen |= {"protocol": "default", "ood_mode": "drop"}
+    if tests.protocol is not None:
+        chosen = {"ood": (), "ood_mode": "drop", **chosen}
+    changed = msgspec.structs.replace(config, **chosen)
+    problems = [f"--{'.'.join(path)}: {finding}" for _, path, finding in check_ood(changed)]
+    if problems:
+        raise ConfigError(problems)
+    return changed
 
 
 def with_defaults(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -343,99 +356,3 @@ def _check_model(table: Mapping[str, Any], report: Report) -> None:
     elif model.startswith(("wrn-", "densenet-")) and (int(match[1]) < 10 or (int(match[1]) - 4) % 6):
         kind = "WRN" if model.startswith("wrn") else "DenseNet-BC"
         report(("model",), f"\"{model}\" can't be built: a {kind}'s depth is 10, 16, 22, 28, 34, 40, …")
-
-
-def _check_together(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
-    """What no single field can say: the keys involved, the key to blame, and the finding."""
-    if not EXPERIMENT_NAME.fullmatch(config.experiment):
-        yield (
-            {"experiment"},
-            ("name",),
-            f'"{config.experiment}" can\'t name a folder; use up to 200 letters, digits and . _ = + -',
-        )
-    path: Path = ("milestones",)
-    if any(late <= early for early, late in itertools.pairwise(config.milestones)):
-        yield {"milestones"}, path, f"{list(config.milestones)} must rise"
-    elif config.milestones and config.milestones[-1] > config.epochs:
-        last = f"{config.milestones[-1]} lies beyond the last epoch, {config.epochs}"
-        yield {"milestones", "epochs"}, path, last
-    if config.nesterov and config.momentum == 0:
-        yield {"nesterov", "momentum"}, ("nesterov",), "Nesterov needs momentum above 0"
-    if config.dropout and not config.model.startswith("wrn-"):
-        yield {"model", "dropout"}, ("dropout",), f"{config.model} has no dropout; leave it out, or use a WRN"
-    yield from _check_method_fits(config)
-    yield from _check_spiral(config)
-    yield from _check_data(config)
-    yield from _check_ood(config)
-    if config.init_from is not None and bool(config.init_from.experiment) == bool(config.init_from.file):
-        yield {"init-from"}, ("init-from",), "give either an experiment of this file or a file with weights"
-
-
-def _check_method_fits(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
-    method = config.method
-    path: Path = ("method", "filter", "k")
-    match getattr(method, "filter", None):
-        case Filter(strategy="topk", k=k) if k >= config.outlier_batch_size:
-            found = f"k = {k} would drop the whole outlier batch of {config.outlier_batch_size}; use a smaller k"
-            yield {"method", "outlier-batch-size"}, path, found
-        case Filter(strategy="static", k=k) if k > config.batch_size:
-            found = f"k = {k} is a rank in the ID batch of {config.batch_size}; use at most that"
-            yield {"method", "batch-size"}, path, found
-        case _:
-            pass
-    if isinstance(method, EnergyOE) and method.m_in >= method.m_out:
-        found = f"m-in = {method.m_in:g} must be below m-out = {method.m_out:g}: ID energies are the lower ones"
-        yield {"method"}, ("method", "m-in"), found
-
-
-def _check_data(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
-    """Which ID and outlier sets exist, and what goes together with each."""
-    known = config.dataset in DATASETS
-    if not known and config.id is None:
-        found = f'"{config.dataset}" is not accepted{did_you_mean(config.dataset, DATASETS)}; known: '
-        found += f"{', '.join(DATASETS)}; for images of your own give id = {{ train = …, test = … }}"
-        yield {"dataset"}, ("dataset",), found
-    elif known and config.id is not None:
-        yield {"dataset", "id"}, ("id",), f'"{config.dataset}" is goe\'s own; name your images otherwise'
-    elif not EXPERIMENT_NAME.fullmatch(config.dataset):
-        yield {"dataset"}, ("dataset",), f'"{config.dataset}" can\'t name files; use letters, digits and . _ = + -'
-    if config.outliers.source == "tiny-images" and isinstance(config.method, UDG):
-        found = "udg clusters all outliers every epoch, and these are 79 million; use random-300k"
-        yield {"outliers", "method"}, ("outliers", "source"), found
-    if (config.outliers.source in get_args(OwnSource)) != bool(config.outliers.path):
-        found = f'"{config.outliers.source}" needs path' if not config.outliers.path else "only for folder and list"
-        yield {"outliers"}, ("outliers", "path"), found
-
-
-def _check_ood(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
-    """Which OOD test sets exist, and which protocol has them."""
-    for name in config.ood:
-        if name not in OOD_SETS and not is_path(name):
-            found = f'"{name}" is not a known OOD test set{did_you_mean(name, OOD_SETS)}; known: {", ".join(OOD_SETS)}'
-            yield {"ood"}, ("ood",), f"{found}, or a path with a /"
-        elif name == config.dataset:
-            yield {"ood", "dataset"}, ("ood",), f'"{name}" is the ID set'
-    if config.ood and config.dataset == "spiral":
-        yield {"ood", "dataset"}, ("ood",), "the spirals' OOD points are fixed; leave it out"
-    if config.protocol != "default" and config.dataset not in {"cifar10", "cifar100"}:
-        yield {"protocol", "dataset"}, ("protocol",), f'"{config.protocol}" is a protocol for cifar10 and cifar100'
-    if config.protocol != "default" and config.ood:
-        yield {"protocol", "ood"}, ("ood",), f'protocol "{config.protocol}" has its own test sets; leave it out'
-    if config.ood_mode != "drop" and config.protocol not in {"scood", "goe2024"}:
-        yield {"ood-mode", "protocol"}, ("ood-mode",), "only for the protocols scood and goe2024"
-
-
-def _check_spiral(config: RunConfig) -> Iterator[tuple[set[str], Path, str]]:
-    """The spirals are points of the plane: only an MLP takes them, and only with their own outliers."""
-    points = config.dataset == "spiral"
-    if points != config.model.startswith("mlp-") and config.model:
-        found = "spiral has points; use mlp" if points else "an mlp takes the points of spiral, no images"
-        yield {"dataset", "model"}, ("model",), found
-    if points != (config.outliers.source == "square"):
-        found = f'{config.dataset} does not go with outliers "{config.outliers.source}"'
-        yield {"dataset", "outliers"}, ("outliers", "source"), found
-    if points and (config.outliers.contamination or config.augment):
-        key = "augment" if config.augment else "outliers"
-        yield {"dataset", key}, (key,), "points can't be augmented nor contaminated; leave it out"
-    if points and isinstance(config.method, MixOE | GOE) and config.method.mix.strategy == "cutmix":
-        yield {"dataset", "method"}, ("method", "mix", "strategy"), "points can't be cut; use mixup"

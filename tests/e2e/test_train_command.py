@@ -145,3 +145,22 @@ def test_what_a_finished_run_shows(finished: Lab) -> None:
     assert all(item["problem"] is None and item["bytes"] > 300_000 for item in listed)
     records = json.loads(finished.goe("runs", "--json").stdout)
     assert [(item["state"], item["attempt"], item["exit"]["code"]) for item in records] == [("done", 1, 0)] * 2
+
+
+def test_a_finished_run_is_tested_on_other_sets(finished: Lab) -> None:
+    run = finished.views()[0].run
+    done = finished.goe("eval", run.run_id, "--ood", "uniform-noise,rademacher-noise")
+    assert done.returncode == 0, done.stderr
+    assert "OOD: rademacher-noise" in done.stdout
+    assert len(list(run.eval.glob("*-own-*.json"))) == 1
+    assert len(list(run.eval.glob("*-digits.json"))) == 1  # the configured result stays
+    for options, said in (
+        (("--ood", "nose"), 'error: {run}: --ood: "nose" is not a known OOD test set'),
+        (("--protocol", "scood"), 'error: {run}: --protocol: "scood" is a protocol for cifar10 and cifar100'),
+        (("--protocol", "scod"), 'error: --protocol: "scod" is unknown (did you mean "scood"?)'),
+        (("--ood-mode", "as-id"), "error: {run}: --ood-mode: only for the protocols scood and goe2024"),
+    ):
+        done = finished.goe("eval", run.run_id, *options)
+        assert done.returncode == 2
+        assert said.format(run=run.run_id) in done.stderr
+        assert "Traceback" not in done.stderr
