@@ -73,6 +73,12 @@ def _check_data(config: "RunConfig") -> Iterator[Finding]:
         yield {"dataset", "id"}, ("id",), f'"{config.dataset}" is goe\'s own; name your images otherwise'
     elif not EXPERIMENT_NAME.fullmatch(config.dataset):
         yield {"dataset"}, ("dataset",), f'"{config.dataset}" can\'t name files; use letters, digits and . _ = + -'
+    if config.val_index and config.dataset in {"digits", "spiral"}:
+        yield (
+            {"val-index", "dataset"},
+            ("val-index",),
+            f"the validation images of {config.dataset} are fixed; leave it out",
+        )
     if config.outliers.source == "tiny-images" and isinstance(config.method, UDG):
         found = "udg clusters all outliers every epoch, and these are 79 million; use random-300k"
         yield {"outliers", "method"}, ("outliers", "source"), found

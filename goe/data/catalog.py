@@ -101,36 +101,48 @@ def load_evaluation(config: RunConfig, root: Path, say: Say = lambda _: None) ->
     default protocol's is only noted.
     """
     files = ImageFiles(root, config.skip_broken, say)
+    benchmark, test = _test_images(config, files)
+    sets, missing = _ood_sets(config, files)
+    names = [benchmark.name, *(each.name for each in sets)]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"ood: two test sets are called {', '.join(twice)}; give their folders or lists other names")
+    return EvaluationSets(benchmark, test, sets, missing)
+
+
+def _test_images(config: RunConfig, files: ImageFiles) -> tuple[Benchmark, ImageSet]:
     if config.dataset == "spiral":
-        beyond = (OODSet("far", spiral.far()), OODSet("near", spiral.gaps()))
-        return EvaluationSets(_spiral(), spiral.splits().test, beyond, missing={})
+        return _spiral(), spiral.splits().test
     if config.dataset == "digits":
-        digits = builtin.digit_splits()
-        test, benchmark = digits.test, _digits()
+        benchmark = _digits()
         if config.ood:
             benchmark = replace(benchmark, protocol=_protocol(config))
-    else:
-        test, names = _id_images(config, files, "test")
-        # Normalised by the training images, whose statistics the network knows.
-        train = _id_images(config, files, "train")[0] if config.id is not None else test
-        benchmark = _benchmark(config, names, train)
+        return benchmark, builtin.digit_splits().test
+    test, names = _id_images(config, files, "test")
+    # Normalised by the training images, whose statistics the network knows.
+    train = _id_images(config, files, "train")[0] if config.id is not None else test
+    return _benchmark(config, names, train), test
+
+
+def _ood_sets(config: RunConfig, files: ImageFiles) -> tuple[tuple[OODSet, ...], Mapping[str, str]]:
+    """The OOD test sets of a protocol, and what to do about those of the default one that are not there."""
+    if config.dataset == "spiral":
+        return (OODSet("far", spiral.far()), OODSet("near", spiral.gaps())), {}
     if config.ood:
-        ood = tuple(named(name, config, files, SYNTHETIC_IMAGES) for name in config.ood)
-        return EvaluationSets(benchmark, test, ood, missing={})
+        return tuple(named(name, config, files, SYNTHETIC_IMAGES) for name in config.ood), {}
     if config.protocol == "openood":
-        return EvaluationSets(benchmark, test, openood(config, files), missing={})
+        return openood(config, files), {}
     if config.protocol in {"scood", "goe2024"}:
-        return EvaluationSets(benchmark, test, (*scood(config, files), *synthetic_sets(SYNTHETIC_IMAGES)), missing={})
+        return (*scood(config, files), *synthetic_sets(SYNTHETIC_IMAGES)), {}
     if config.dataset == "digits":
         flower = builtin.image_patches("flower.jpg", 1000, builtin.FLOWER_SEED)
-        ood = (OODSet("near", digits.near), OODSet("far", flower), *synthetic_sets(DIGITS_SYNTHETIC))
-        return EvaluationSets(benchmark, test, ood, missing={})
+        digits = OODSet("near", builtin.digit_splits().near)
+        return (digits, OODSet("far", flower), *synthetic_sets(DIGITS_SYNTHETIC)), {}
     other = OTHER_CIFAR.get(config.dataset)
-    if other is None or not cifar.present(other, root):
-        lacks = {} if other is None else {other: f"fetch it with `goe data fetch {other}`"}
-        return EvaluationSets(benchmark, test, synthetic_sets(SYNTHETIC_IMAGES), missing=lacks)
-    near = named(other, config, files, SYNTHETIC_IMAGES)
-    return EvaluationSets(benchmark, test, (near, *synthetic_sets(SYNTHETIC_IMAGES)), missing={})
+    if other is not None and not cifar.present(other, files.root):
+        return synthetic_sets(SYNTHETIC_IMAGES), {other: f"fetch it with `goe data fetch {other}`"}
+    near = () if other is None else (named(other, config, files, SYNTHETIC_IMAGES),)
+    return (*near, *synthetic_sets(SYNTHETIC_IMAGES)), {}
 
 
 def _id_images(

@@ -204,6 +204,7 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ),
     ({"id": {"train": "a", "test": "b"}}, ("id",), '"digits" is goe\'s own; name your images otherwise'),
     ({"dataset": "a/b", "id": {"train": "a", "test": "b"}}, ("dataset",), '"a/b" can\'t name files'),
+    ({"val-index": "x.txt"}, ("val-index",), "the validation images of digits are fixed; leave it out"),
     ({"outliers": "folder"}, ("outliers", "path"), '"folder" needs path'),
     ({"outliers": {"path": "x"}}, ("outliers", "path"), "only for folder and list"),
     ({"outliers": "tiny-images", "method": "udg"}, ("outliers", "source"), "udg clusters all outliers every epoch"),

@@ -74,6 +74,13 @@ def test_a_named_set_that_is_missing_is_an_error(root: Path, make_config: MakeCo
             load_evaluation(make_config(dataset="cifar10", ood=[name]), root)
 
 
+def test_two_sets_of_one_name_are_refused(root: Path, make_config: MakeConfig) -> None:
+    for folder in ("a", "b"):
+        grey(root / folder / "val/x.png", 1)
+    with pytest.raises(DataError, match="two test sets are called val; give their folders or lists other names"):
+        load_evaluation(make_config(dataset="cifar10", ood=["a/val", "b/val"]), root)
+
+
 @pytest.mark.parametrize("content", [b"", b"MATLAB 5.0 MAT-file", b"\x00" * 300])
 def test_a_damaged_svhn(root: Path, make_config: MakeConfig, content: bytes) -> None:
     (root / "test_32x32.mat").write_bytes(content)

@@ -15,8 +15,7 @@ from typer.testing import CliRunner
 from webserver import Behaviour, serving
 
 import cli
-from goe.core.config import OOD_SETS
-from goe.core.dataspecs import DATASETS, Outliers
+from goe.core.dataspecs import DATASETS, OOD_SETS, Outliers
 from goe.core.errors import DataError
 from goe.data import store
 from goe.data.registry import ALL, BY_NAME, DataSet, Download
