@@ -127,7 +127,7 @@ def tiny_images(path: Path, root: Path, exclude: Sequence[str]) -> TinyImages:
         )
     # The list of CIFAR's images counts from 1, the G-OE authors' of validation images from 0.
     lists = [read_exclusions(root / name, COUNT, first=int("cifar" in name)) for name in exclude]
-    return TinyImages(path, excluded=np.concatenate(lists) if lists else None)
+    return TinyImages(path, count=COUNT, excluded=np.concatenate(lists) if lists else None)
 
 
 def images_in_npy(name: str, path: Path) -> ArraySource:

@@ -10,10 +10,17 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from goe.core.config import RunConfig
+from goe.core.config import RunConfig, Tests
 from goe.core.errors import DataError
+from goe.core.process import myself
+from goe.core.records import EvalResult, Launch
+from goe.core.rundir import RunDir, read_json
 from goe.data import catalog, ood
 from goe.data.catalog import load_evaluation, load_training
+from goe.evaluate import evaluate
+from goe.journal import Journal
+from goe.metrics import detection_metrics
+from goe.train import train
 
 MakeConfig = Callable[..., RunConfig]
 
@@ -261,3 +268,34 @@ def test_broken_outliers_are_left_out_where_allowed(root: Path, make_config: Mak
     assert outliers is not None
     assert levels(outliers.source) == [0, 1, 3]
     assert any("1 images left out: x/2.png" in line for line in said)
+
+
+def test_images_of_id_classes_count_as_id_where_asked(scood: Path, make_config: MakeConfig, tmp_path: Path) -> None:
+    """A trained run evaluated again: SC-OOD's mode adds each list's own ID images to the ID side of that list alone."""
+    index = np.random.default_rng(0).permutation(10_500)[:10_400]
+    (scood / "valid.txt").write_text("\n".join(map(str, index)))
+    options: Any = {"dataset": "cifar10", "model": "wrn-10-1", "val_index": "valid.txt", "method": "baseline"}
+    run = RunDir.create(tmp_path / "runs", make_config(**options, epochs=1, evaluate="last", experiment="x"))
+    attempt = run.claim(Launch(attempt=1, launcher="test", supervisor=myself(), started=0.0))
+    assert attempt is not None
+    with Journal(run, attempt, epochs=1) as journal:
+        train(run, journal, root=scood, should_stop=lambda: False)
+
+    def results(tests: Tests) -> tuple[EvalResult, dict[str, np.ndarray]]:
+        (path,) = evaluate(run, checkpoint_name="last", scores=["msp"], root=scood, tests=tests)
+        result = read_json(path, EvalResult)
+        assert result is not None
+        with np.load(path.with_suffix(".npz")) as raw:
+            return result, dict(raw)
+
+    dropped, _ = results(Tests(protocol="scood"))
+    as_id, raw = results(Tests(protocol="scood", ood_mode="as-id"))
+    assert (dropped.protocol, as_id.protocol) == ("scood", "scood-as-id")
+    assert dropped.classification == as_id.classification
+    assert dropped.detection["cifar100"] == as_id.detection["cifar100"]
+    for name in SETS:
+        id_side = np.concatenate([raw["score/cifar10"], raw[f"score/{name}/id"]])
+        expected = detection_metrics(id_side, raw[f"score/{name}"])
+        assert len(id_side) == 151
+        assert as_id.detection[name]["auroc"] == expected.auroc
+        assert as_id.detection[name]["fpr95"] == expected.fpr95

@@ -4,9 +4,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from goe.core.config import RunConfig
 from goe.core.errors import DataError
-from goe.data.outliers import OutlierSet, contaminate, images_in_npy
+from goe.data import outliers as module
+from goe.data.files import ImageFiles
+from goe.data.outliers import OutlierSet, contaminate, images_in_npy, outlier_source, tiny_images
 from goe.data.source import ArraySource
+from goe.data.tinyimages import TinyImages
 
 Numbered = Callable[..., ArraySource]
 RANDOM_300K_FILE = "300K_random_images.npy"
@@ -139,3 +143,54 @@ def test_a_source_of_floats_or_of_too_few_labels_is_refused(numbered: Numbered) 
         ArraySource("x", data.astype(np.float32), np.zeros(3, dtype=np.int64))
     with pytest.raises(DataError, match="2 labels for 3 images"):
         ArraySource("x", data, np.zeros(2, dtype=np.int64))
+
+
+@pytest.fixture
+def tiny_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A stand-in of 20 images in the exact format, image i of level i."""
+    monkeypatch.setattr(module, "COUNT", 20)
+    (tmp_path / "tiny_images.bin").write_bytes(np.repeat(np.arange(20, dtype=np.uint8), 3072).tobytes())
+    (tmp_path / "80mn_cifar_idxs.txt").write_text("1\n4\n20\n")  # from 1: images 0, 3 and 19
+    (tmp_path / "valid_idx_80mn.txt").write_text("5\n6")  # from 0
+    return tmp_path
+
+
+def test_tiny_images_without_cifars_and_validation_images(
+    tiny_root: Path, make_config: Callable[..., RunConfig]
+) -> None:
+    for exclude, left_out in (
+        (None, {0, 3, 19}),
+        (["80mn_cifar_idxs.txt", "valid_idx_80mn.txt"], {0, 3, 5, 6, 19}),
+        ([], set()),
+    ):
+        said: list[str] = []
+        options = {} if exclude is None else {"exclude": exclude}
+        config = make_config(dataset="cifar10", outliers={"source": "tiny-images", **options})
+        found = outlier_source(config, ImageFiles(tiny_root, say=said.append)).source
+        assert isinstance(found, TinyImages)
+        assert found.images(np.arange(len(found)))[:, 0, 0, 0].tolist() == sorted(set(range(20)) - left_out)
+        assert any("withdrawn on 29 June 2020" in line for line in said)
+        found.close()
+
+
+def test_tiny_images_can_be_contaminated(tiny_root: Path, numbered: Numbered) -> None:
+    source = tiny_images(tiny_root / "tiny_images.bin", tiny_root, [])
+    mixed = contaminate(OutlierSet(source, is_id=None), numbered(5, blue=POOL), 0.25)
+    images = all_images(mixed)
+    assert mixed.is_id is not None
+    assert mixed.is_id.sum() == 5
+    assert np.array_equal(images[:, 0, 0, 2] == POOL, mixed.is_id)
+    assert images[~mixed.is_id][:, 0, 0, 0].tolist() == np.flatnonzero(~mixed.is_id).tolist()
+    source.close()
+
+
+def test_what_is_wrong_with_tiny_images(tiny_root: Path) -> None:
+    path = tiny_root / "tiny_images.bin"
+    with pytest.raises(DataError, match=r"absent.txt not found, which lists the images to leave out; .*exclude = \[\]"):
+        tiny_images(path, tiny_root, ["absent.txt"])
+    (tiny_root / "valid_idx_80mn.txt").write_text("20\n")
+    with pytest.raises(DataError, match=r'valid_idx_80mn.txt: line 1 "20"; expected one number from 0 to 19 a line'):
+        tiny_images(path, tiny_root, ["valid_idx_80mn.txt"])
+    path.write_bytes(path.read_bytes()[:-3072])
+    with pytest.raises(DataError, match=r"has 58,368 bytes; expected 61,440 .*a truncated copy"):
+        tiny_images(path, tiny_root, [])
