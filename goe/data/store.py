@@ -3,6 +3,7 @@
 No torch and no NumPy, so that `goe data list` is instant.
 """
 
+import errno
 import hashlib
 import os
 import shutil
@@ -122,7 +123,9 @@ def fetch(entry: DataSet, root: Path, progress: Progress = lambda *_: None) -> P
                 if entry.unpack:
                     _unpack(entry, archive, root)
     except OSError as error:
-        raise DataError(f"{entry.name}: {error.filename or root}: {error.strerror}; the next fetch goes on") from error
+        full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+        remedy = "free some space, the next fetch goes on" if full else "use --data for a folder that may be written"
+        raise DataError(f"{entry.name}: {error.filename or root}: {error.strerror}; {remedy}") from error
     return path
 
 

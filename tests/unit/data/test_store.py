@@ -126,7 +126,7 @@ def test_built_in_sets_are_there(tmp_path: Path) -> None:
 
 def test_a_root_that_may_not_be_written(tmp_path: Path) -> None:
     (tmp_path / "data").touch()
-    with pytest.raises(DataError, match=r"toy: .*data: .*; the next fetch goes on"):
+    with pytest.raises(DataError, match=r"toy: .*data: .*; use --data for a folder that may be written"):
         fetch(entry_for("http://127.0.0.1:9/", b""), tmp_path / "data")
 
 
