@@ -167,6 +167,8 @@ class RunDir:
         """
         self.attempts_dir.mkdir(parents=True, exist_ok=True)
         place = self.attempts_dir / str(launch.attempt)
+        if place.exists():
+            return None
         beside = Path(tempfile.mkdtemp(dir=self.attempts_dir, prefix=".claim-"))
         try:
             write_json(beside / "launch.json", launch)
