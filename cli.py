@@ -236,15 +236,14 @@ def eval_(
     """Evaluate trained runs (all of the folder if none is named) and print their table."""
     import subprocess
 
-    from goe.core.config import ScoreName
     from goe.core.errors import ConfigError, RunError, did_you_mean
+    from goe.core.scorespecs import SCORE_NAMES
 
-    known: Sequence[str] = ScoreName.__args__  # type: ignore[attr-defined]
-    wrong = [score for score in scores.split(",") if scores and score not in known]
+    wrong = [score for score in scores.split(",") if scores and score not in SCORE_NAMES]
     if wrong:
         raise ConfigError(
             [
-                f'--scores: "{score}" is unknown{did_you_mean(score, known)}; known: {", ".join(known)}'
+                f'--scores: "{score}" is unknown{did_you_mean(score, SCORE_NAMES)}; known: {", ".join(SCORE_NAMES)}'
                 for score in wrong
             ]
         )
@@ -551,7 +550,7 @@ def figure_spiral(
 ) -> None:
     """Confidence over the plane after Baseline, OE, OE with filtering and G-OE, trained on two spirals if need be."""
     from goe.core.rundir import RunDir
-    from goe.figures import check_drawable, draw, read_panels, spiral_queue, summary_table
+    from goe.figures.spiral import check_drawable, draw, read_panels, spiral_queue, summary_table
 
     if out is None and not terminal:
         out = Path("spiral.png")

@@ -17,8 +17,10 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from goe.core.errors import CheckpointError, RunError
+from goe.core.inventory import index_files
 from goe.core.records import CheckpointIndex, Values
 from goe.core.rundir import RunDir, read_json, write_atomic, write_json
+from goe.core.thresholds import SUFFIX
 
 METHOD_PREFIX = "method."
 OPTIMISER_PREFIX = "optimiser."
@@ -197,7 +199,7 @@ def _sweep(folder: Path) -> None:
     An index that can't be read stops the sweep: it may name any of them.
     """
     used: set[str] = set()
-    for path in folder.glob("*.json"):
+    for path in index_files(folder):
         try:
             index = read_json(path, CheckpointIndex)
         except RunError:
@@ -206,5 +208,6 @@ def _sweep(folder: Path) -> None:
             used |= {index.weights, index.state}
     for path in folder.iterdir():
         unfinished = path.name.startswith((".epoch-", ".best.json.", ".last.json."))
-        if unfinished or (path.suffix == ".safetensors" and path.name not in used):
+        weights = path.name.removesuffix(SUFFIX) + ".safetensors" if path.name.endswith(SUFFIX) else path.name
+        if unfinished or (weights.endswith(".safetensors") and weights not in used):
             path.unlink(missing_ok=True)

@@ -23,6 +23,7 @@ from goe.core.dataspecs import (
 )
 from goe.core.errors import ConfigError, did_you_mean
 from goe.core.recipes import FILTER_RECIPES, FINE_TUNE, METHOD_RECIPES, PAPER_METHODS, PRESETS, RECIPES, Preset
+from goe.core.scorespecs import ScoreName
 from goe.core.specs import (
     GOE,
     LARGEST,
@@ -34,7 +35,6 @@ from goe.core.specs import (
     StrictlyPositive,
 )
 
-ScoreName: TypeAlias = Literal["msp", "max-logit", "energy", "entropy", "margin"]
 CheckpointName: TypeAlias = Literal["best", "last"]
 
 

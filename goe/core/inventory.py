@@ -26,8 +26,13 @@ class CheckpointView:
 
 def list_checkpoints(run: RunDir) -> list[CheckpointView]:
     """Every checkpoint of `run`: `best` and `last` first. Digests are not checked; loading a checkpoint does that."""
-    paths = sorted(run.checkpoints.glob("*.json"), key=lambda path: (path.stem.startswith("epoch-"), path.stem))
-    return [_view(run, path) for path in paths if not path.name.startswith(".")]
+    return [_view(run, path) for path in index_files(run.checkpoints)]
+
+
+def index_files(folder: Path) -> list[Path]:
+    """The index of each checkpoint in a run's `checkpoints/`."""
+    paths = sorted(folder.glob("*.json"), key=lambda path: (path.stem.startswith("epoch-"), path.stem))
+    return [path for path in paths if "." not in path.stem]  # neither thresholds nor what is half written
 
 
 def _view(run: RunDir, path: Path) -> CheckpointView:

@@ -89,25 +89,47 @@ class CheckpointIndex(Struct, frozen=True, kw_only=True):
 class EvalResult(Struct, frozen=True, kw_only=True):
     """`eval/<checkpoint>-<score>-<protocol>.json`: every metric of one checkpoint under one score and protocol.
 
-    All fractions in [0, 1]; None is a metric that is not defined here (for example an AUROC without errors).
+    All fractions in [0, 1]; None is a metric that is not defined here (for example an AUROC without errors). What is
+    not known of a result written by version 1 is empty or None.
     """
 
+    version: int = 1
+    """Of this record: EVAL_VERSION when it was written."""
     run_id: str
+    experiment: str = ""
+    seed: int | None = None
+    method: str = ""
+    model: str = ""
+    outliers: str = ""
+    """Source of the training outliers; empty without any."""
+    outliers_without_id: bool | None = None
+    """Whether the ID classes were removed from it: True, False, or None where nobody knows."""
     checkpoint: str
+    checkpoint_rule: str = ""
+    """How the checkpoint was chosen, in words."""
     epoch: int
     weights_sha256: str
     score: str
     protocol: str
     positive: Literal["id"] = "id"
+    ties: Literal["mid-rank"] = "mid-rank"
     id_dataset: str
+    threshold: float | None = None
+    """The score from which on 95 % of the ID validation images are accepted."""
     classification: Values
     detection: dict[str, Values]
     """Per OOD test set, in the benchmark's order."""
     sizes: dict[str, int]
+    digests: dict[str, str] = {}
+    """SHA-256 of each test set's images and labels as the network was given them."""
     filter: Values = {}
     """What the filter did to the training outliers in the checkpoint's epoch: rate, and precision, recall and
     base-rate where the truth is known. Empty for a run without one."""
     created: float
+
+
+EVAL_VERSION = 2
+"""2: what the run was trained on, threshold, digests, CCR. docs/schemas.md has all of it."""
 
 
 def metric_line(record: Metric) -> bytes:

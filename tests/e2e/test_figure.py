@@ -4,7 +4,7 @@ import pytest
 from lab import Lab
 
 from goe.core.rundir import find_runs
-from goe.figures import read_summary
+from goe.figures.spiral import read_summary
 
 
 @pytest.mark.timeout(900)  # four whole trainings, half a minute each on an idle core

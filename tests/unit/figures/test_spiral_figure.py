@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import goe.figures
+import goe.figures.spiral
 from goe.core.config import RunConfig, complete
 from goe.core.errors import RunError, UserError
 from goe.core.records import EvalResult
 from goe.core.rundir import RunDir, write_json
 from goe.core.specs import GOE, OE, Baseline
-from goe.figures import SEEDS, Panel, check_drawable, draw, read_panels, spiral_queue, summary_table
+from goe.figures.spiral import SEEDS, Panel, check_drawable, draw, read_panels, spiral_queue, summary_table
 from goe.surface import EXTENT, SIDE, Surface, write_surface
 
 
@@ -115,6 +115,6 @@ def test_what_cannot_be_drawn_is_said_before_training(tmp_path: Path, monkeypatc
         check_drawable(tmp_path / "f")
     with pytest.raises(UserError, match=r"there is no folder .*absent; make it"):
         check_drawable(tmp_path / "absent" / "f.png")
-    monkeypatch.setattr(goe.figures, "find_spec", lambda _: None)
+    monkeypatch.setattr(goe.figures.spiral, "find_spec", lambda _: None)
     with pytest.raises(UserError, match=r"pip install 'goe\[figures\]'"):
         check_drawable(tmp_path / "f.png")
