@@ -1,12 +1,13 @@
 """Metrics of a handful of scores, counted by hand."""
 
+from dataclasses import replace
 from math import inf, isnan, log, nan
 from typing import Any
 
 import numpy as np
 import pytest
 
-from goe.metrics import classification_metrics, detection_metrics
+from goe.metrics import classification_metrics, detection_metrics, threshold_at
 
 
 def test_detection_by_hand() -> None:
@@ -50,6 +51,94 @@ def test_equal_scores_say_nothing() -> None:
     assert (found.fpr95, found.detection_error) == (1, 0.5)
 
 
+def test_against_id_by_hand() -> None:
+    # Removed from the bottom: OOD .5, ID .6, ID .7, OOD .8, ID .9.
+    found = detection_metrics([0.9, 0.7, 0.6], [0.8, 0.5], ties="against-id")
+    assert found.auroc == pytest.approx(4 / 6)
+    # From the top, precision 0 before any, 1 at recall 1/3, 1/2 after OOD .8, 2/3 and 3/4 with the other ID.
+    assert found.aupr_in == pytest.approx(((0 + 1) / 2 + (1 / 2 + 2 / 3) / 2 + (2 / 3 + 3 / 4) / 2) / 3)
+    # From the bottom, precision 0 before any, 1 at recall 1/2; 1/2 and 1/3 after ID .6 and .7; 2/4 with OOD .8.
+    assert found.aupr_out == pytest.approx(((0 + 1) / 2 + (1 / 3 + 2 / 4) / 2) / 2)
+    # 3 of 3 is nearer to .95 than 2 of 3, and before any is removed all OOD is accepted.
+    assert found.fpr95 == 1
+    assert found.detection_error == pytest.approx(1 / 4)
+
+
+def test_against_id_with_ties_by_hand() -> None:
+    # From the bottom: ID 1, OOD 1, ID 2, ID 2, OOD 2.
+    found = detection_metrics([2, 2, 1], [2, 1], ties="against-id")
+    assert found.auroc == pytest.approx(2 / 6)  # only 2 against 1 is won, twice: mid-rank's 3.5 less half of 3 ties
+    # From the top: OOD 2 at precision 0, then 1/2, 2/3, after OOD 1 1/2, then 3/5.
+    assert found.aupr_in == pytest.approx(((0 + 1 / 2) / 2 + (1 / 2 + 2 / 3) / 2 + (1 / 2 + 3 / 5) / 2) / 3)
+    # From the bottom: ID 1 at precision 0, then 1/2, after both ID 2 1/4, then 2/5.
+    assert found.aupr_out == pytest.approx(((0 + 1 / 2) / 2 + (1 / 4 + 2 / 5) / 2) / 2)
+    assert found.fpr95 == 1
+    # Best with both ID 2 and OOD 2 left: (1/3 + 1/2)/2.
+    assert found.detection_error == pytest.approx(5 / 12)
+
+
+@pytest.mark.parametrize("n", [20, 100, 10_000])
+def test_fpr95_against_id_goes_down_to_the_next_id_score(n: int) -> None:
+    # ID 1..n: with n/20 ID removed, OOD at or above the last one removed is still accepted.
+    last = n // 20
+    outer = [last + 0.5, last, last - 0.5, last - 0.5]
+    assert detection_metrics(np.arange(1, n + 1), outer, ties="against-id").fpr95 == 0.5
+    assert detection_metrics(np.arange(1, n + 1), outer).fpr95 == 0
+
+
+def test_positive_ood_asks_for_95_percent_of_ood() -> None:
+    inner, outer = [0.9, 0.7, 0.6], [0.8, 0.5]
+    found = detection_metrics(inner, outer, positive="ood")
+    # Both OOD are rejected above .8, and so are ID .7 and .6.
+    assert found.fpr95 == pytest.approx(2 / 3)
+    as_id = detection_metrics(inner, outer)
+    assert (found.auroc, found.aupr_in, found.aupr_out) == (as_id.auroc, as_id.aupr_in, as_id.aupr_out)
+    assert found.detection_error == as_id.detection_error
+
+
+def test_positive_ood_rounds_the_rejected_share_up_and_rejects_ties_together() -> None:
+    # 19 of 20 OOD are rejected up to 18, where ID ties; 18.5 is kept.
+    inner = [17.5, 18, 18, 18.5, 20]
+    assert detection_metrics(inner, np.arange(20), positive="ood").fpr95 == 3 / 5
+    # Of 10 OOD all must be rejected: up to 9, where ID ties.
+    assert detection_metrics([8.5, 9, 9.5], np.arange(10), positive="ood").fpr95 == pytest.approx(2 / 3)
+
+
+def test_positive_ood_against_id_goes_up_to_the_next_ood_score() -> None:
+    # With OOD 0..18 of 0..19 rejected, so is ID below 19; a tie is rejected before OOD 19 is.
+    found = detection_metrics([18.5, 19, 19.5, 20], np.arange(20), positive="ood", ties="against-id")
+    assert found.fpr95 == 2 / 4
+
+
+def test_ccr_by_hand() -> None:
+    # 20,000 OOD: the 2nd, 20th, 200th and 2,000th highest are 19998, 19980, 19800 and 18000.
+    outer = np.arange(20_000)
+    inner = [19_999.5, 19_998, 19_990, 19_900, 19_000, 18_000, 10, 30_000]
+    found = detection_metrics(inner, outer, correct=[1, 1, 1, 1, 1, 1, 1, 0])
+    # Strictly above, and right: the surest is wrong, and 19998 and 18000 are thresholds themselves.
+    assert found.ccr_1e4 == 1 / 8
+    assert found.ccr_1e3 == 3 / 8
+    assert found.ccr_1e2 == 4 / 8
+    assert found.ccr_1e1 == 5 / 8
+
+
+def test_ccr_of_few_ood_lets_none_pass_but_at_one_in_ten() -> None:
+    # Of 11 OOD, ceil(1.1) = 2: above the second highest; below that always the highest.
+    found = detection_metrics([7, 5, 3], [6, 4, *range(-9, 0)], correct=[True, True, True])
+    assert (found.ccr_1e4, found.ccr_1e3, found.ccr_1e2) == pytest.approx((1 / 3, 1 / 3, 1 / 3))
+    assert found.ccr_1e1 == pytest.approx(2 / 3)
+
+
+def test_ccr_without_answers_is_nan() -> None:
+    found = detection_metrics([2, 1], [0])
+    assert all(map(isnan, (found.ccr_1e4, found.ccr_1e3, found.ccr_1e2, found.ccr_1e1)))
+
+
+def test_the_largest_floats_are_scores_like_others() -> None:
+    found = detection_metrics([1.7e308], [-1.7e308, 0])
+    assert (found.auroc, found.fpr95) == (1, 0)
+
+
 @pytest.mark.parametrize("n", [20, 40, 100, 10_000])
 def test_fpr95_accepts_exactly_95_percent_where_it_can(n: int) -> None:
     # ID 1..n: the threshold is n/20 + 1; OOD lies just below and at it.
@@ -76,6 +165,54 @@ def test_fpr95_rounds_the_accepted_share_up() -> None:
 def test_unusable_scores_are_refused(id_scores: Any, ood_scores: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         detection_metrics(id_scores, ood_scores)
+
+
+@pytest.mark.parametrize("ties", ["mid-rank", "against-id"])
+@pytest.mark.parametrize("positive", ["id", "ood"])
+def test_a_single_class_is_refused(positive: Any, ties: Any) -> None:
+    with pytest.raises(ValueError, match="ood_scores: shape"):
+        detection_metrics([1.0, 2.0], [], positive=positive, ties=ties)
+    with pytest.raises(ValueError, match="id_scores: shape"):
+        detection_metrics([], [1.0, 2.0], positive=positive, ties=ties)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"positive": "OOD"}, "positive: 'OOD'; expected one of id, ood"),
+        ({"ties": "midrank"}, "ties: 'midrank'; expected one of mid-rank, against-id"),
+        ({"correct": [True]}, "correct: shape \\(1,\\); expected that of id_scores, \\(2,\\)"),
+        ({"correct": [1, 2]}, "correct: values other than 0 and 1"),
+    ],
+)
+def test_unusable_options_are_refused(options: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        detection_metrics([1.0, 2.0], [0.0], **options)
+
+
+def test_threshold_by_hand() -> None:
+    assert threshold_at(np.arange(1, 21)) == 2  # 19 of 20
+    assert threshold_at([3, 1, 2]) == 1  # all of 3, for 2 are 67 %
+    assert threshold_at([3, 1, 2], share=0.5) == 2
+    assert threshold_at([3, 3, 1], share=0.3) == 3
+    assert threshold_at([3, 1, 2], share=1) == 1
+
+
+def test_threshold_takes_the_share_as_it_is_written() -> None:
+    # 0.07 * 100 is 7.000000000000001 in floating point.
+    assert threshold_at(np.arange(100), share=0.07) == 93
+
+
+@pytest.mark.parametrize("share", [0.0, -0.5, 1.01, nan, inf])
+def test_a_share_that_is_none_is_refused(share: float) -> None:
+    with pytest.raises(ValueError, match=r"share: .*; expected more than 0 and at most 1"):
+        threshold_at([1.0], share)
+
+
+@pytest.mark.parametrize("scores", [[], [nan], [1.0, -inf]])
+def test_a_threshold_of_unusable_scores_is_refused(scores: list[float]) -> None:
+    with pytest.raises(ValueError, match="id_scores: "):
+        threshold_at(scores)
 
 
 def test_classification_by_hand() -> None:
@@ -116,6 +253,25 @@ def test_ece_of_what_is_no_probability_is_nan(outside: float) -> None:
     assert found.auroc in (0, 1)
 
 
+def test_ece_is_left_out_where_asked() -> None:
+    found = classification_metrics([True, False], [0.9, 0.5], probability=False)
+    assert isnan(found.ece)
+    assert found.auroc == 1
+
+
+def test_classification_against_id_takes_the_share_nearest_to_95_percent() -> None:
+    # Right 1..16: 15/16 = .9375 is nearer than 16/16, and the wrong one lies between the two.
+    correct, confidence = [*[True] * 16, False], [*range(1, 17), 1.5]
+    assert classification_metrics(correct, confidence, ties="against-id").fpr95 == 0
+    assert classification_metrics(correct, confidence).fpr95 == 1
+
+
+def test_classification_against_id_changes_nothing_else() -> None:
+    correct, confidence = [1, 1, 0, 1, 0], [0.5, 0.5, 0.5, 0.9, 0.2]
+    expected = classification_metrics(correct, confidence)
+    assert replace(classification_metrics(correct, confidence, ties="against-id"), fpr95=expected.fpr95) == expected
+
+
 def test_all_right() -> None:
     found = classification_metrics(np.ones(3, dtype=bool), [0.5, 0.6, 0.7])
     assert isnan(found.auroc)
@@ -142,3 +298,8 @@ def test_all_wrong() -> None:
 def test_unusable_answers_are_refused(correct: Any, confidence: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         classification_metrics(correct, confidence)
+
+
+def test_unknown_ties_of_answers_are_refused() -> None:
+    with pytest.raises(ValueError, match="ties: 'theirs'; expected one of"):
+        classification_metrics([True], [0.5], ties="theirs")  # type: ignore[arg-type]
