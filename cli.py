@@ -10,7 +10,8 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from goe.core.config import RunConfig
+    from goe.core.config import RunConfig, Tests
+    from goe.core.evaljob import EvalRequest
     from goe.core.queuefile import Queue
     from goe.core.rundir import RunDir
 
@@ -219,34 +220,36 @@ def eval_(
     names: RunNames = None,
     dataset: Annotated[str | None, typer.Option(help="Only runs on this ID data set.")] = None,
     model: Annotated[str | None, typer.Option(help="Only runs of this model.")] = None,
-    checkpoint: Annotated[str, typer.Option(help="best or last (default: as configured).")] = "",
-    scores: Annotated[str, typer.Option(help="Comma-separated scores, e.g. msp,energy (default: as configured).")] = "",
+    checkpoint: Annotated[str, typer.Option(help="best, last or epoch-NNN (default: as configured).")] = "",
+    scores: Annotated[
+        str, typer.Option(help="Comma-separated scores, e.g. msp,energy,knn, or all (default: as configured).")
+    ] = "",
     protocol: Annotated[
         str | None, typer.Option(help="OOD test sets of default, scood, goe2024 or openood (default: as configured).")
     ] = None,
     ood: Annotated[
-        str | None, typer.Option(help="Comma-separated OOD test sets instead: names, folders, lists.")
+        str | None, typer.Option(help="Comma-separated OOD test sets instead: names, folders, lists; or all.")
     ] = None,
     ood_mode: Annotated[str | None, typer.Option(help="scood, goe2024: drop, as-id or dataset.")] = None,
     gpu_id: Annotated[int | None, typer.Option(help="GPU to use.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Evaluate again what is evaluated already.")] = False,
+    cache: Annotated[
+        bool, typer.Option("--cache/--no-cache", help="Keep logits and features of each set in the run's eval/outputs.")
+    ] = True,
     runs: Runs = DEFAULT_RUNS,
     data: DataRoot = None,
 ) -> None:
     """Evaluate trained runs (all of the folder if none is named) and print their table."""
-    import subprocess
+    from goe.core.errors import RunError
+    from goe.core.evaljob import EvalRequest
 
-    from goe.core.errors import ConfigError, RunError, did_you_mean
-    from goe.core.scorespecs import SCORE_NAMES
-
-    wrong = [score for score in scores.split(",") if scores and score not in SCORE_NAMES]
-    if wrong:
-        raise ConfigError(
-            [
-                f'--scores: "{score}" is unknown{did_you_mean(score, SCORE_NAMES)}; known: {", ".join(SCORE_NAMES)}'
-                for score in wrong
-            ]
-        )
+    request = EvalRequest(
+        checkpoint=checkpoint,
+        scores=_scores(scores),
+        tests=_tests(protocol, ood, ood_mode),
+        force=force,
+        keep_outputs=cache,
+    )
     chosen = _select(runs, names, dataset, model)
     ready = [run for run in chosen if (run.checkpoints / "last.json").exists()]
     for run in chosen if names and ready else ():
@@ -256,18 +259,92 @@ def eval_(
         what = " ".join(filter(None, [dataset, model]))
         raise RunError(f"{runs}: no trained run{f' of {what}' if what else ''} to evaluate; `goe train` makes one")
     _use_data(data)
+    code = _evaluate(request, ready, gpu_id)
+    _print_table(ready, queue=None, form="text")
+    raise typer.Exit(code)
+
+
+def _evaluate(request: "EvalRequest", runs: "Sequence[RunDir]", gpu_id: int | None) -> int:
+    """Let a worker evaluate `runs` and show how far it is; its exit code."""
+    import subprocess
+
+    import msgspec
+
+    from goe.core.evaljob import EvalProgress
+    from tui.progress import EvalDisplay
+
     env = dict(os.environ)
     if gpu_id is not None:
         env |= {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": str(gpu_id)}
-    tests = _tests(protocol, ood, ood_mode)
-    worker = [sys.executable, "-P", "-m", "goe.worker", "eval", checkpoint, scores, "force" if force else "", tests]
-    done = subprocess.run([*worker, *(str(run.path.resolve()) for run in ready)], env=env, check=False)
-    _print_table(ready, queue=None, form="text")
-    raise typer.Exit(done.returncode)
+    command = [*_WORKER, "eval", msgspec.json.encode(request).decode(), *(str(run.path.resolve()) for run in runs)]
+    lines = msgspec.json.Decoder(EvalProgress)
+    with EvalDisplay() as display, subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        for line in worker.stdout:
+            display.show(lines.decode(line))
+    return worker.returncode
 
 
-def _tests(protocol: str | None, ood: str | None, ood_mode: str | None) -> str:
-    """Other OOD test sets as the worker reads them. Raises ConfigError for words that are none."""
+_WORKER = [sys.executable, "-P", "-m", "goe.worker"]
+
+
+@app.command()
+def score(
+    run: Annotated[str, typer.Argument(metavar="RUN")],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES…", help="Image files, and folders of them.")],
+    score_name: Annotated[str, typer.Option("--score", help="The score (default: the first configured).")] = "",
+    checkpoint: Annotated[str, typer.Option(help="best, last or epoch-NNN (default: as configured).")] = "",
+    runs: Runs = DEFAULT_RUNS,
+    data: DataRoot = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each image.")] = False,
+) -> None:
+    """Score image files with a trained detector: ID class, score, and whether it takes them for ID."""
+    import subprocess
+
+    import msgspec
+
+    from goe.core.errors import RunError
+    from goe.core.evaljob import ScoredImage, ScoreRequest
+    from goe.core.report import describe_scored
+    from goe.core.rundir import resolve_run
+
+    absent = [str(path) for path in images if not path.exists()]
+    if absent:
+        raise RunError(f"{absent[0]}: no such file or folder" + (f"; {len(absent) - 1} more" if absent[1:] else ""))
+    found = resolve_run(runs, run)
+    names = _scores(score_name)
+    request = ScoreRequest(checkpoint=checkpoint, score=names[0] if names else "", paths=tuple(map(str, images)))
+    _use_data(data)
+    command = [*_WORKER, "score", msgspec.json.encode(request).decode(), str(found.path.resolve())]
+    lines = msgspec.json.Decoder(ScoredImage)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as worker:
+        assert worker.stdout is not None
+        for line in worker.stdout:
+            print(line.decode().rstrip() if as_json else describe_scored(lines.decode(line)), flush=True)
+    raise typer.Exit(worker.returncode)
+
+
+def _scores(words: str) -> tuple[str, ...]:
+    """The scores of a comma-separated list. Raises ConfigError for unknown ones."""
+    from goe.core.errors import ConfigError, did_you_mean
+    from goe.core.scorespecs import SCORE_NAMES
+
+    if words == "all":
+        return SCORE_NAMES
+    chosen = tuple(word for word in words.split(",") if word)
+    known = ", ".join((*SCORE_NAMES, "all"))
+    problems = [
+        f'--scores: "{word}" is unknown{did_you_mean(word, SCORE_NAMES)}; known: {known}'
+        for word in chosen
+        if word not in SCORE_NAMES
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return chosen
+
+
+def _tests(protocol: str | None, ood: str | None, ood_mode: str | None) -> "Tests":
+    """Other OOD test sets. Raises ConfigError for words that are none."""
     import msgspec
 
     from goe.core.config import Tests
@@ -286,7 +363,7 @@ def _tests(protocol: str | None, ood: str | None, ood_mode: str | None) -> str:
     if problems:
         raise ConfigError(problems)
     chosen = {"protocol": protocol, "ood": ood.split(",") if ood else None, "ood_mode": ood_mode}
-    return msgspec.json.encode(msgspec.convert(chosen, Tests)).decode()
+    return msgspec.convert(chosen, Tests)
 
 
 def _select(runs: Path, names: Sequence[str] | None, dataset: str | None, model: str | None) -> "list[RunDir]":
@@ -447,8 +524,8 @@ def checkpoints_import(
 
     raw: dict[str, Any] = spell_out({"preset": "paper", "dataset": dataset, "model": model, "method": method})
     config = _config(raw, [], trial, name or f"imported-{method}-{dataset}-{raw['model']}")
-    worker = [sys.executable, "-P", "-m", "goe.worker", "import", str(file), str(runs)]
-    done = subprocess.run([*worker, msgspec.json.encode(config).decode()], check=False)
+    command = [*_WORKER, "import", str(file), str(runs), msgspec.json.encode(config).decode()]
+    done = subprocess.run(command, check=False)
     raise typer.Exit(done.returncode)
 
 

@@ -2,56 +2,50 @@
 
 import io
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from math import isfinite
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from goe import checkpoint
-from goe.core.config import Tests, with_tests
-from goe.core.errors import RunError
-from goe.core.records import EvalResult, Values
+from goe.core.config import RunConfig, Tests, with_tests
+from goe.core.errors import RunError, ScoreError
+from goe.core.evaljob import EvalProgress
+from goe.core.records import EVAL_VERSION, EvalResult, Values
 from goe.core.rundir import RunDir, read_json, write_atomic, write_json
-from goe.data.catalog import Benchmark, load_evaluation
-from goe.data.loader import eval_batches
-from goe.data.source import ImageSet
+from goe.core.scorespecs import PROBABILITIES
+from goe.core.specs import Baseline
+from goe.data.catalog import EvaluationSets, load_evaluation
 from goe.data.spiral import SCALE
-from goe.device import pick_device
+from goe.detectors import description, needs_gradients
 from goe.metrics import classification_metrics, detection_metrics
-from goe.models import build_model
-from goe.models.base import Net
-from goe.scores import SCORES, Outputs, msp
+from goe.outputs import SetOutputs
+from goe.scores import Outputs, Score, msp
 from goe.surface import grid, write_surface
+from goe.trained import Progress, Trained
 
-EVAL_BATCH = 500
+if TYPE_CHECKING:
+    from goe.data.source import ImageSet
+
 AS_CONFIGURED = Tests()
 
-
-def predict(net: Net, images: ImageSet, benchmark: Benchmark, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Logits (N, K) float32 and labels (N,) int64 of a whole set, on the CPU, in evaluation mode and float32."""
-    return predict_batches(net, eval_batches(images, benchmark, EVAL_BATCH, device))
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
 
 
-@torch.inference_mode()
-def predict_batches(net: Net, batches: Iterable[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
-    """`predict` for batches of inputs and labels that are on the network's device."""
-    training = net.training
-    net.eval()
-    logits, labels = [], []
-    for x, y in batches:
-        logits.append(net(channels_last(x)).float())
-        labels.append(y)
-    net.train(training)
-    return torch.cat(logits).cpu(), torch.cat(labels).cpu()
+@dataclass(slots=True)
+class Evaluated:
+    """What came of an evaluation."""
 
-
-def channels_last(x: Tensor) -> Tensor:
-    """Images (B, 3, H, W) in the memory format convolutions like; points as they are."""
-    return x.to(memory_format=torch.channels_last) if x.ndim == 4 else x
+    paths: list[Path] = field(default_factory=list)
+    """The result of each score, those that were there already included."""
+    problems: list[str] = field(default_factory=list)
+    """Why scores have none."""
 
 
 def evaluate(
@@ -62,87 +56,158 @@ def evaluate(
     root: Path,
     force: bool = False,
     tests: Tests = AS_CONFIGURED,
-    progress: Callable[[str], None] = lambda _: None,
-) -> list[Path]:
-    """Evaluate one checkpoint under `scores` and write a result for each; returns their paths.
+    keep_outputs: bool = False,
+    progress: Progress = lambda _: None,
+) -> Evaluated:
+    """Evaluate one checkpoint under `scores` and write a result for each.
 
-    A result that exists for the same weights and data sets is kept as it is unless `force`. `tests` names other OOD
-    test sets than the run's own. `progress` gets the name of each data set as it is run through. Raises
-    CheckpointError, ConfigError, DataError.
+    A result that exists for the same weights and images is kept as it is unless `force`. `tests` names other OOD test
+    sets than the run's own. A score that can't be computed does not keep the others from being written. With
+    `keep_outputs` logits and features stay for further scores. Raises CheckpointError, ConfigError, DataError.
     """
     config = with_tests(run.config(), tests)
-    sets = load_evaluation(config, root, progress)
-    benchmark = sets.benchmark
-    device = pick_device(config)
-    net = build_model(config.model, num_classes=benchmark.num_classes, dropout=config.dropout)
-    index = checkpoint.load_weights(run, checkpoint_name, net)
-    paths = {score: run.eval / f"{checkpoint_name}-{score}-{benchmark.protocol}.json" for score in scores}
-    names = [benchmark.name, *(ood.name for ood in sets.ood)]
-    wanted = {
-        score: path for score, path in paths.items() if force or not _is_current(path, index.weights_sha256, names)
-    }
-    if not wanted:
-        return list(paths.values())
-    net.to(device).to(memory_format=torch.channels_last)
-    outputs: dict[str, Outputs] = {}
-    id_outputs: dict[str, Outputs] = {}
-    """Of images in an OOD set's list that count as ID beside the ID test set."""
+    sets = load_evaluation(config, root, lambda line: progress(EvalProgress(note=line)))
+    trained = Trained(run, config, checkpoint_name, root, keep_outputs=keep_outputs, progress=progress)
+    asked = _TestSets(sets, trained)
+    done = Evaluated()
     for name, remedy in sets.missing.items():
-        progress(f"without {name}: {remedy}")
-    progress(benchmark.name)
-    logits, labels = predict(net, sets.test, benchmark, device)
-    correct = (logits.argmax(1) == labels).numpy()
-    for ood in sets.ood:
-        progress(ood.name)
-        outputs[ood.name] = Outputs(predict(net, ood.images, benchmark, device)[0])
-        if ood.with_id is not None:
-            id_outputs[ood.name] = Outputs(predict(net, ood.with_id, benchmark, device)[0])
-    if config.dataset == "spiral":
-        write_surface(run, checkpoint_name, _confidence(net, device))
-    for score, path in wanted.items():
-        function = SCORES[score]
-        id_scores = function(Outputs(logits)).numpy()
-        ood_scores = {name: function(output).numpy() for name, output in outputs.items()}
-        more_id = {name: function(output).numpy() for name, output in id_outputs.items()}
-        against = {name: np.concatenate([id_scores, more_id.get(name, id_scores[:0])]) for name in outputs}
-        result = EvalResult(
-            run_id=run.run_id,
-            checkpoint=checkpoint_name,
-            epoch=index.epoch,
-            weights_sha256=index.weights_sha256,
-            score=score,
-            protocol=benchmark.protocol,
-            id_dataset=benchmark.name,
-            classification=_values(classification_metrics(correct, id_scores)),
-            detection={name: _values(detection_metrics(against[name], found)) for name, found in ood_scores.items()},
-            sizes={benchmark.name: len(id_scores), **{name: len(found) for name, found in ood_scores.items()}},
-            filter={
-                name.removeprefix("filter/"): value
-                for name, value in index.values.items()
-                if name in {"filter/rate", "filter/precision", "filter/recall", "filter/base-rate"}
-            },
-            created=time.time(),
-        )
-        raw = {**ood_scores, **{f"{name}/id": found for name, found in more_id.items()}}
-        _save_scores(path.with_suffix(".npz"), benchmark.name, id_scores, correct, raw)
-        write_json(path, result)
-    return list(paths.values())
+        progress(EvalProgress(note=f"without {name}: {remedy}"))
+    for score in scores:
+        path = run.eval / f"{checkpoint_name}-{score}-{sets.benchmark.protocol}.json"
+        if force or not _is_current(path, trained.index.weights_sha256, asked.digests):
+            try:
+                _write(path, _Result(config, checkpoint_name, score, trained, asked))
+            except ScoreError as error:
+                done.problems.append(str(error))
+                continue
+        done.paths.append(path)
+    surface = run.surface_file(checkpoint_name)
+    if config.dataset == "spiral" and (force or not surface.exists() or surface.stat().st_mtime < trained.index.saved):
+        write_surface(run, checkpoint_name, _confidence(trained))
+    return done
+
+
+class _TestSets:
+    """The test sets with what the network says of them, asked for when the first score needs it."""
+
+    def __init__(self, sets: EvaluationSets, trained: Trained) -> None:
+        self.sets, self._trained = sets, trained
+        self._images: dict[str, ImageSet] = {sets.benchmark.name: sets.test}
+        self._images |= {ood.name: ood.images for ood in sets.ood}
+        # Images in an OOD set's list that count as ID beside the ID test set.
+        self._images |= {f"{ood.name}/id": ood.with_id for ood in sets.ood if ood.with_id is not None}
+        self.digests = {name: trained.digest(images) for name, images in self._images.items()}
+
+    @property
+    def id_name(self) -> str:
+        return self.sets.benchmark.name
+
+    def __getitem__(self, name: str) -> SetOutputs:
+        return self._trained.outputs(self._images[name], self.digests[name])
+
+    def scored(self, name: str, score: Score) -> dict[str, Floats]:
+        """Each set's scores under one function."""
+        found: dict[str, Floats] = {}
+        for set_name in self._images:
+            asked = self[set_name]
+            if needs_gradients(name):
+                self._trained.progress(EvalProgress(part=f"{name}: {set_name}", total=len(asked.labels)))
+            found[set_name] = score(asked.outputs).numpy()
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """One checkpoint under one score, still to be computed."""
+
+    config: RunConfig
+    checkpoint: str
+    score: str
+    trained: Trained
+    asked: _TestSets
+
+
+def _write(path: Path, wanted: _Result) -> None:
+    trained, asked, id_name = wanted.trained, wanted.asked, wanted.asked.id_name
+    scores = asked.scored(wanted.score, trained.score(wanted.score))
+    correct = asked[id_name].correct
+    right = {id_name: correct, **{name: asked[name].correct for name in scores if name.endswith("/id")}}
+    result = EvalResult(
+        version=EVAL_VERSION,
+        run_id=trained.run.run_id,
+        **_origin(wanted.config, wanted.checkpoint),
+        epoch=trained.index.epoch,
+        weights_sha256=trained.index.weights_sha256,
+        score=wanted.score,
+        score_code=description(wanted.score),
+        protocol=asked.sets.benchmark.protocol,
+        id_dataset=id_name,
+        threshold=trained.threshold(wanted.score).value,
+        classification=_values(
+            classification_metrics(correct, scores[id_name], probability=wanted.score in PROBABILITIES)
+        ),
+        detection={ood.name: _values(_detection(ood.name, id_name, scores, right)) for ood in asked.sets.ood},
+        sizes={name: len(found) for name, found in scores.items()},
+        digests=asked.digests,
+        filter={
+            name.removeprefix("filter/"): value
+            for name, value in trained.index.values.items()
+            if name in {"filter/rate", "filter/precision", "filter/recall", "filter/base-rate"}
+        },
+        created=time.time(),
+    )
+    _save_scores(path.with_suffix(".npz"), scores, right, id_name)
+    write_json(path, result)
+
+
+def _detection(name: str, id_name: str, scores: Mapping[str, Floats], right: Mapping[str, Bools]) -> object:
+    """Metrics of one OOD set against the ID test set, and the images of ID classes in the set's own list."""
+    sides = [id_name, *([f"{name}/id"] if f"{name}/id" in scores else [])]
+    id_scores = np.concatenate([scores[side] for side in sides])
+    return detection_metrics(id_scores, scores[name], correct=np.concatenate([right[side] for side in sides]))
+
+
+def _origin(config: RunConfig, checkpoint: str) -> dict[str, Any]:
+    """What was trained, on what, and which of its checkpoints this is."""
+    exposed = not isinstance(config.method, Baseline)
+    rules = {"best": "highest validation accuracy, the first of equals", "last": "last epoch"}
+    return {
+        "experiment": config.experiment,
+        "seed": config.seed,
+        "method": config.method_name,
+        "model": config.model,
+        "outliers": config.outliers.source if exposed else "",
+        "outliers_without_id": _without_id(config) if exposed else None,
+        "checkpoint": checkpoint,
+        "checkpoint_rule": rules.get(checkpoint, "chosen by epoch"),
+    }
+
+
+def _without_id(config: RunConfig) -> bool | None:
+    """Whether the outliers hold no image of an ID class. Of images of one's own nobody knows."""
+    if config.outliers.contamination > 0 or config.dataset == "spiral":  # outliers lie on the arms too
+        return False
+    source = config.outliers.source
+    if source == "china":
+        return True
+    if config.dataset not in {"cifar10", "cifar100"} or source in {"folder", "list"}:
+        return None
+    return source in {"random-300k", "tin-597"}  # made so by their authors
 
 
 @torch.inference_mode()
-def _confidence(net: Net, device: torch.device) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-    """The network's MSP on the grid of the plane, in evaluation mode."""
-    net.eval()
-    logits: Tensor = net(torch.from_numpy(grid() / SCALE).to(device))
+def _confidence(trained: Trained) -> NDArray[np.float32]:
+    """The network's MSP on the grid of the plane."""
+    logits: Tensor = trained.net(torch.from_numpy(grid() / SCALE).to(trained.device))
     return msp(Outputs(logits.float().cpu())).float().numpy()
 
 
-def _is_current(path: Path, weights_sha256: str, names: Sequence[str]) -> bool:
+def _is_current(path: Path, weights_sha256: str, digests: Mapping[str, str]) -> bool:
     try:
         result = read_json(path, EvalResult)
     except RunError:
         return False  # damaged: written anew
-    return result is not None and result.weights_sha256 == weights_sha256 and list(result.sizes) == names
+    return result is not None and (result.weights_sha256, result.digests) == (weights_sha256, digests)
 
 
 def _values(metrics: object) -> Values:
@@ -151,14 +216,10 @@ def _values(metrics: object) -> Values:
     return {name: float(value) if isfinite(value) else None for name, value in fields.items()}
 
 
-def _save_scores(
-    path: Path,
-    id_dataset: str,
-    id_scores: np.ndarray[tuple[int], np.dtype[np.float64]],
-    correct: np.ndarray[tuple[int], np.dtype[np.bool_]],
-    ood_scores: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]],
-) -> None:
+def _save_scores(path: Path, scores: Mapping[str, Floats], right: Mapping[str, Bools], id_name: str) -> None:
+    """Raw scores, the ID test set's first, and which ID images the network classifies right."""
     buffer = io.BytesIO()
-    arrays = {f"score/{name}": found for name, found in {id_dataset: id_scores, **ood_scores}.items()}
-    np.savez_compressed(buffer, correct=correct, **arrays)  # type: ignore[arg-type]
+    arrays: dict[str, NDArray[Any]] = {f"score/{name}": found for name, found in scores.items()}
+    arrays |= {f"correct/{name}": found for name, found in right.items() if name != id_name}
+    np.savez_compressed(buffer, correct=right[id_name], **arrays)  # type: ignore[arg-type]
     write_atomic(path, buffer.getvalue())

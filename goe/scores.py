@@ -1,10 +1,10 @@
 """Score functions: one number a test image, higher = more ID, always.
 
 Scores are float64 whatever the network ran in: in float32 a confident softmax saturates at 1 and what it ranked before
-turns into ties. Detectors that need fitting are pytorch-ood's business.
+turns into ties. Whatever needs more than logits is pytorch-ood's business (goe/detectors.py).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -20,6 +20,8 @@ class Outputs:
     """(N, K), any float type."""
     features: Tensor | None = None
     """(N, D) penultimate features, for scores that look at them."""
+    images: Callable[[], Iterator[Tensor]] | None = None
+    """The N images again, in batches on the network's device, for scores that need gradients of them."""
 
 
 Score: TypeAlias = Callable[[Outputs], Tensor]

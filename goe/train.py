@@ -25,11 +25,11 @@ from goe.core.rundir import RunDir
 from goe.data.catalog import load_training
 from goe.data.loader import TrainData
 from goe.device import autocast, pick_device
-from goe.evaluate import predict_batches
 from goe.journal import Journal
 from goe.methods import build_method
 from goe.methods.base import Batch, Method, StepOutput
 from goe.models import build_model
+from goe.outputs import collect
 
 RECORD_S = 0.5
 """Between two `train` records: reading a value back makes a GPU wait, so it is done no more often."""
@@ -177,9 +177,8 @@ class Trainer:
 
     def _validate(self) -> tuple[float, float]:
         """Accuracy and mean cross-entropy on the validation set."""
-        logits, labels = predict_batches(self.net, self.data.validation(self.epoch))
-        accuracy = (logits.argmax(1) == labels).double().mean()
-        return float(accuracy), float(F.cross_entropy(logits, labels))
+        found = collect(self.net, self.data.validation(self.epoch))
+        return float(found.correct.mean()), float(F.cross_entropy(found.outputs.logits, found.labels))
 
 
 def make_optimiser(config: RunConfig, parameters: Sequence[nn.Parameter], device: torch.device) -> Optimizer:

@@ -1,7 +1,8 @@
 """The process that imports torch: trains or evaluates runs, by command line only.
 
     python -m goe.worker train RUNDIR
-    python -m goe.worker eval CHECKPOINT SCORES FORCE TESTS RUNDIR...
+    python -m goe.worker eval REQUEST RUNDIR...
+    python -m goe.worker score REQUEST RUNDIR
     python -m goe.worker import FILE RUNS CONFIG
 
 Exit codes are those of goe.core.errors. What it has to say goes to stdout and stderr, which the supervisor keeps in
@@ -19,8 +20,9 @@ from pathlib import Path
 
 import msgspec
 
-from goe.core.config import RunConfig, Tests
-from goe.core.errors import EXIT_BUG, EXIT_OK, EXIT_STOPPED, EXIT_USER, GoeError, RunError, UserError
+from goe.core.config import RunConfig
+from goe.core.errors import EXIT_BUG, EXIT_OK, EXIT_STOPPED, EXIT_USER, GoeError, RunError, ScoreError, UserError
+from goe.core.evaljob import EvalProgress, EvalRequest, ScoreRequest
 from goe.core.rundir import Attempt, RunDir
 from goe.journal import Journal
 
@@ -46,9 +48,9 @@ def dispatch(argv: Sequence[str]) -> int:
         case "train":
             return train_command(RunDir(Path(rest[0])))
         case "eval":
-            checkpoint, scores, force, tests, *runs = rest
-            wanted = msgspec.json.decode(tests, type=Tests)
-            return eval_command(runs, checkpoint=checkpoint, scores=scores, force=force == "force", tests=wanted)
+            return eval_command(msgspec.json.decode(rest[0], type=EvalRequest), rest[1:])
+        case "score":
+            return score_command(msgspec.json.decode(rest[0], type=ScoreRequest), RunDir(Path(rest[1])))
         case "import":
             return import_command(Path(rest[0]), Path(rest[1]), config=rest[2])
         case _:
@@ -83,17 +85,20 @@ def _train_and_evaluate(run: RunDir, attempt: Attempt, journal: Journal, termina
     train(run, journal, root=data_root(), should_stop=lambda: attempt.stop_requested or bool(terminated), say=print)
     journal.phase("evaluating")
 
-    def progress(part: str) -> None:
+    def progress(now: EvalProgress) -> None:
         journal.update(eta_s=0.0)
-        print(f"evaluating: {part}")  # noqa: T201
+        if now.done == now.total:
+            print(f"evaluating: {now.note or now.part}")  # noqa: T201
 
-    evaluate(
+    done = evaluate(
         run,
         checkpoint_name=config.evaluate,
         scores=config.scores,
         root=data_root(),
         progress=progress,
     )
+    if done.problems:
+        raise ScoreError("; ".join(done.problems))
     journal.phase("finished")
 
 
@@ -145,27 +150,57 @@ def _last_word(journal: Journal, phase: str, error: str | None) -> None:
         print(f"error: status.json: {problem}", file=sys.stderr)  # noqa: T201
 
 
-def eval_command(paths: Sequence[str], *, checkpoint: str, scores: str, force: bool, tests: Tests) -> int:
-    """Evaluate runs one after another; one that fails does not keep the others from being evaluated."""
+def eval_command(request: EvalRequest, paths: Sequence[str]) -> int:
+    """Evaluate runs one after another; one that fails does not keep the others from being evaluated.
+
+    stdout has a line of JSON for each step, an EvalProgress.
+    """
     from goe.data.store import data_root
     from goe.evaluate import evaluate
 
     worst = EXIT_OK
     for path in paths:
         run = RunDir(Path(path))
+
+        def say(now: EvalProgress, run: RunDir = run) -> None:
+            line = msgspec.json.encode(msgspec.structs.replace(now, run_id=run.run_id))
+            print(line.decode(), flush=True)  # noqa: T201
+
         try:
-            names = scores.split(",") if scores else run.config().scores
-            name = checkpoint or run.config().evaluate
-
-            def say(part: str, run: RunDir = run) -> None:
-                print(f"{run.run_id}: {part}", file=sys.stderr)  # noqa: T201
-
-            evaluate(run, checkpoint_name=name, scores=names, root=data_root(), force=force, tests=tests, progress=say)
+            config = run.config()
+            done = evaluate(
+                run,
+                checkpoint_name=request.checkpoint or config.evaluate,
+                scores=request.scores or config.scores,
+                root=data_root(),
+                force=request.force,
+                tests=request.tests,
+                keep_outputs=request.keep_outputs,
+                progress=say,
+            )
+            problems = done.problems
         except (UserError, OSError) as error:
-            text = describe_os_error(error) if isinstance(error, OSError) else error
-            print(f"error: {run.run_id}: {text}", file=sys.stderr)  # noqa: T201
+            problems = [describe_os_error(error) if isinstance(error, OSError) else str(error)]
+        for problem in problems:
+            print(f"error: {run.run_id}: {problem}", file=sys.stderr)  # noqa: T201
             worst = EXIT_USER
     return worst
+
+
+def score_command(request: ScoreRequest, run: RunDir) -> int:
+    """Score image files. stdout has a line of JSON for each, a ScoredImage."""
+    from goe.data.store import data_root
+    from goe.predicting import score_images
+
+    def say(now: EvalProgress) -> None:
+        if now.note:
+            print(f"{run.run_id}: {now.note}", file=sys.stderr)  # noqa: T201
+
+    code = EXIT_OK
+    for found in score_images(run, request, data_root(), say):
+        print(msgspec.json.encode(found).decode(), flush=True)  # noqa: T201
+        code = EXIT_OK if code == EXIT_OK and found.problem is None else EXIT_USER
+    return code
 
 
 def import_command(file: Path, runs: Path, *, config: str) -> int:

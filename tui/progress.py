@@ -11,11 +11,21 @@ from typing import Self
 
 from rich.console import Console, Group
 from rich.live import Live
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from goe.core.evaljob import EvalProgress
 from goe.core.overview import RunView, view_run
 from goe.core.records import Metric, MetricsTail
 from goe.core.report import duration, ended_by, number, percent, progress_line, state_label
@@ -184,6 +194,42 @@ def download_bar(name: str) -> Iterator[Callable[[int, int | None], None]]:
             print(f"{name}: {10 * tenth} %", file=sys.stderr, flush=True)  # noqa: T201
 
     yield line
+
+
+class EvalDisplay:
+    """How far an evaluation is: a bar for the data set at work on a terminal; elsewhere a line a data set."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, console=self._console, transient=True, disable=not self._console.is_terminal)
+        self._task: TaskID | None = None
+        self._part = ""
+
+    def __enter__(self) -> Self:
+        self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._bar.stop()
+
+    def show(self, now: EvalProgress) -> None:
+        """Take the worker's newest word."""
+        part = f"{now.run_id}: {now.note or now.part}"
+        if now.note or part != self._part:
+            self._begin(part, now)
+        if self._task is not None and not now.note:
+            self._bar.update(self._task, completed=now.done, total=now.total)
+
+    def _begin(self, part: str, now: EvalProgress) -> None:
+        if now.note or self._bar.disable:
+            self._console.print(Text(part), soft_wrap=True)
+        if now.note:
+            return
+        self._part = part
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(part, total=now.total)
 
 
 class _Silent:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
-from goe.core.dataspecs import DATASETS, OOD_SETS, OwnSource, is_path
+from goe.core.dataspecs import ALL, DATASETS, OOD_SETS, OwnSource, is_path
 from goe.core.errors import did_you_mean
 from goe.core.specs import GOE, UDG, EnergyOE, Filter, MixOE
 
@@ -90,7 +90,10 @@ def _check_data(config: "RunConfig") -> Iterator[Finding]:
 def check_ood(config: "RunConfig") -> Iterator[Finding]:
     """Which OOD test sets exist, and which protocol has them."""
     for name in config.ood:
-        if name not in OOD_SETS and not is_path(name):
+        if name == ALL:
+            if len(config.ood) > 1:
+                yield {"ood"}, ("ood",), f'"{ALL}" stands for every set; leave out the others'
+        elif name not in OOD_SETS and not is_path(name):
             found = f'"{name}" is not a known OOD test set{did_you_mean(name, OOD_SETS)}; known: {", ".join(OOD_SETS)}'
             yield {"ood"}, ("ood",), f"{found}, or a path with a /"
         elif name == config.dataset:

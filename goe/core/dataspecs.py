@@ -40,6 +40,8 @@ OODName: TypeAlias = Literal[
     "rademacher-noise",
 ]
 OOD_SETS: tuple[str, ...] = get_args(OODName)
+ALL = "all"
+"""As the only entry of `ood`: the usual test sets and every other known one that is there."""
 Protocol: TypeAlias = Literal["default", "scood", "goe2024", "openood"]
 """`default`: the other CIFAR, Blobs and Gaussian noise, or the sets of `ood`. `scood`: SC-OOD's six sets and the two
 synthetic ones. `goe2024`: the same with the lists that the G-OE authors' code reads, those of CIFAR-100 for either ID

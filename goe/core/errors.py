@@ -3,9 +3,11 @@
 GoeError
 ├── UserError            exit 2: the message alone is shown, no traceback
 │   ├── ConfigError      a queue file or option; carries every problem found, not only the first
-│   ├── DataError        a data set that is missing or not what it should be
+│   ├── DataError        a data set that is not what it should be
+│   │   └── MissingError one that is not there
 │   ├── CheckpointError  a checkpoint that is missing, cut or altered
-│   └── RunError         a run directory that does not exist or can't be read
+│   ├── RunError         a run directory that does not exist or can't be read
+│   └── ScoreError       a score that can't be computed for this network and data
 └── NonFiniteLossError   exit 4: training diverged; the last good checkpoint stands
 
 Every message reads *where: what was found; what is accepted or what to do next*.
@@ -43,7 +45,11 @@ class ConfigError(UserError):
 
 
 class DataError(UserError):
-    """A data set is missing or has the wrong form."""
+    """A data set has the wrong form, or is missing."""
+
+
+class MissingError(DataError):
+    """A data set is not there."""
 
 
 class CheckpointError(UserError):
@@ -52,6 +58,10 @@ class CheckpointError(UserError):
 
 class RunError(UserError):
     """A run directory is missing or unreadable."""
+
+
+class ScoreError(UserError):
+    """A score can't be computed: its detector can't be fitted, or gives NaN or infinite values."""
 
 
 class NonFiniteLossError(GoeError):

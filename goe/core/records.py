@@ -110,6 +110,8 @@ class EvalResult(Struct, frozen=True, kw_only=True):
     epoch: int
     weights_sha256: str
     score: str
+    score_code: str = ""
+    """Which code computed it."""
     protocol: str
     positive: Literal["id"] = "id"
     ties: Literal["mid-rank"] = "mid-rank"

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from goe.core.evaljob import ScoredImage
 from goe.core.inventory import list_checkpoints
 from goe.core.overview import RunView
 from goe.core.state import RunState
@@ -163,6 +164,15 @@ def describe(view: RunView) -> list[str]:
         lines += ["", "configuration"]
         lines += [f"  {key:<20} {value}" for key, value in _flat(msgspec.to_builtins(view.config))]
     return lines
+
+
+def describe_scored(image: ScoredImage) -> str:
+    """One line on an image that was scored: the verdict first, so that lines can be sorted by it."""
+    if image.problem is not None:
+        return f"error  {image.path}: {image.problem}"
+    verdict = "ID   " if image.accepted else "OOD  "
+    against = f"{image.score} {number(image.value, 4)} {'≥' if image.accepted else '<'} {number(image.threshold, 4)}"
+    return f"{verdict}  {image.path}  {against}  class {image.class_name} ({percent(image.probability)} %)"
 
 
 def _flat(table: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

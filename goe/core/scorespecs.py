@@ -30,6 +30,7 @@ DetectorName: TypeAlias = Literal[
 """pytorch-ood's detectors (goe/detectors.py)."""
 ScoreName: TypeAlias = Literal[LogitScore, DetectorName]
 LOGIT_SCORES: tuple[str, ...] = get_args(LogitScore)
+DETECTORS: tuple[str, ...] = get_args(DetectorName)
 SCORE_NAMES: tuple[str, ...] = get_args(ScoreName)
 PROBABILITIES = frozenset({"msp"})
 """Scores that are the probability of being right, if the network is calibrated: only of these is there an ECE."""

@@ -6,10 +6,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import msgspec
 import numpy as np
 
 from goe.core.config import RunConfig
-from goe.core.errors import DataError
+from goe.core.dataspecs import ALL, OOD_SETS
+from goe.core.errors import DataError, MissingError
 from goe.core.specs import Baseline
 from goe.data import builtin, cifar, spiral
 from goe.data.files import ImageFiles, Say, class_names
@@ -50,6 +52,17 @@ class Benchmark:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class IDSets:
+    """The ID images that may be trained on, parted."""
+
+    benchmark: Benchmark
+    train: ImageSet
+    validation: ImageSet
+    pool: Source | None
+    """What contaminates the outliers; None where nothing does."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class TrainingSets:
     """What training needs, and no test set."""
 
@@ -78,20 +91,25 @@ def load_training(config: RunConfig, root: Path, say: Say = lambda _: None) -> T
     `root` is the folder with the downloaded data sets; digits need none. `say` gets a line on what a reader of the log
     should know. DataError if something is missing.
     """
-    files = ImageFiles(root, config.skip_broken, say)
+    sets = load_id(config, root, say)
+    outliers = _outliers(config, ImageFiles(root, config.skip_broken, say), sets.pool)
+    return TrainingSets(sets.benchmark, sets.train, sets.validation, outliers)
+
+
+def load_id(config: RunConfig, root: Path, say: Say = lambda _: None) -> IDSets:
+    """`load_training` without the outliers."""
     if config.dataset == "spiral":
         points = spiral.splits()
-        return TrainingSets(_spiral(), points.train, points.validation, _outliers(config, files, None))
+        return IDSets(_spiral(), points.train, points.validation, None)
     if config.dataset == "digits":
         digits = builtin.digit_splits()
-        return TrainingSets(_digits(), digits.train, digits.validation, _outliers(config, files, digits.pool))
+        return IDSets(_digits(), digits.train, digits.validation, digits.pool)
     # The pool comes off the training set for every method, so that methods compare on the same ID images.
-    images, names = _id_images(config, files, "train")
+    images, names = _id_images(config, ImageFiles(root, config.skip_broken, say), "train")
     with_pool = config.outliers.contamination > 0
     index = read_index(root / config.val_index, len(images)) if config.val_index else None
     parts = hold_out(images, with_pool=with_pool, validation=index, count=HELD_OUT if config.id is None else None)
-    benchmark = _benchmark(config, names, images)
-    return TrainingSets(benchmark, parts.train, parts.validation, _outliers(config, files, parts.pool))
+    return IDSets(_benchmark(config, names, images), parts.train, parts.validation, parts.pool)
 
 
 def load_evaluation(config: RunConfig, root: Path, say: Say = lambda _: None) -> EvaluationSets:
@@ -128,8 +146,10 @@ def _ood_sets(config: RunConfig, files: ImageFiles) -> tuple[tuple[OODSet, ...],
     """The OOD test sets of a protocol, and what to do about those of the default one that are not there."""
     if config.dataset == "spiral":
         return (OODSet("far", spiral.far()), OODSet("near", spiral.gaps())), {}
+    if config.ood == (ALL,):
+        return _all_sets(config, files)
     if config.ood:
-        return tuple(named(name, config, files, SYNTHETIC_IMAGES) for name in config.ood), {}
+        return tuple(named(name, config, files, _synthetic(config)) for name in config.ood), {}
     if config.protocol == "openood":
         return openood(config, files), {}
     if config.protocol in {"scood", "goe2024"}:
@@ -137,12 +157,32 @@ def _ood_sets(config: RunConfig, files: ImageFiles) -> tuple[tuple[OODSet, ...],
     if config.dataset == "digits":
         flower = builtin.image_patches("flower.jpg", 1000, builtin.FLOWER_SEED)
         digits = OODSet("near", builtin.digit_splits().near)
-        return (digits, OODSet("far", flower), *synthetic_sets(DIGITS_SYNTHETIC)), {}
+        return (digits, OODSet("far", flower), *synthetic_sets(_synthetic(config))), {}
     other = OTHER_CIFAR.get(config.dataset)
     if other is not None and not cifar.present(other, files.root):
         return synthetic_sets(SYNTHETIC_IMAGES), {other: f"fetch it with `goe data fetch {other}`"}
     near = () if other is None else (named(other, config, files, SYNTHETIC_IMAGES),)
     return (*near, *synthetic_sets(SYNTHETIC_IMAGES)), {}
+
+
+def _all_sets(config: RunConfig, files: ImageFiles) -> tuple[tuple[OODSet, ...], Mapping[str, str]]:
+    """The default sets and every other known one, and what to do about those that are not there."""
+    sets, absent = _ood_sets(msgspec.structs.replace(config, ood=()), files)
+    found, missing_sets = list(sets), dict(absent)
+    known = {config.dataset, *absent, *(each.name for each in sets)}
+    for name in OOD_SETS:
+        if name in known:
+            continue
+        try:
+            found.append(named(name, config, files, _synthetic(config)))
+        except MissingError as error:
+            missing_sets[name] = str(error)
+    return tuple(found), missing_sets
+
+
+def _synthetic(config: RunConfig) -> int:
+    """Images of each synthetic OOD set."""
+    return DIGITS_SYNTHETIC if config.dataset == "digits" else SYNTHETIC_IMAGES
 
 
 def _id_images(
@@ -182,6 +222,8 @@ def _benchmark(config: RunConfig, names: tuple[str, ...], images: ArraySource) -
 
 def _protocol(config: RunConfig) -> str:
     """The protocol's name in results; sets of one's own choice are told apart by a digest of their names."""
+    if config.ood == (ALL,):
+        return ALL
     if config.ood:
         return f"own-{hashlib.sha256(' '.join(config.ood).encode()).hexdigest()[:8]}"
     mode = "" if config.ood_mode == "drop" else f"-{config.ood_mode}"

@@ -144,10 +144,11 @@ def _decoded(images: ImageList, side: int) -> Iterator[Pixels | str]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(images.files), _BLOCK):
             paths = [images.root / file for file in images.files[start : start + _BLOCK]]
-            yield from pool.map(lambda path: _decode(path, side), paths)
+            yield from pool.map(lambda path: decode(path, side), paths)
 
 
-def _decode(path: Path, side: int) -> Pixels | str:
+def decode(path: Path, side: int) -> Pixels | str:
+    """The image in a file, (side, side, 3), resized and cut as in `convert`; or why it can't be read."""
     try:
         with Image.open(path) as image:
             image.load()

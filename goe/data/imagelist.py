@@ -106,11 +106,11 @@ def list_folder(root: Path) -> tuple[ImageList, tuple[str, ...]]:
     files: list[str] = []
     labels: list[int] = []
     for label, name in enumerate(classes):
-        found = sorted(str(path.relative_to(root)) for path in (root / name).rglob("*") if _is_image(path))
+        found = sorted(str(path.relative_to(root)) for path in (root / name).rglob("*") if is_image(path))
         files += found
         labels += [label] * len(found)
     if not classes:
-        files = sorted(path.name for path in root.iterdir() if _is_image(path))
+        files = sorted(path.name for path in root.iterdir() if is_image(path))
         labels = [OOD_LABEL] * len(files)
     if not files:
         raise DataError(f"{root}: holds no image; known are {', '.join(sorted(SUFFIXES))}")
@@ -118,5 +118,6 @@ def list_folder(root: Path) -> tuple[ImageList, tuple[str, ...]]:
     return ImageList(root, root, tuple(files), array, array, array), tuple(classes)
 
 
-def _is_image(path: Path) -> bool:
+def is_image(path: Path) -> bool:
+    """Whether a path is an image file, by its suffix."""
     return path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and path.is_file()

@@ -9,7 +9,7 @@ import numpy as np
 
 from goe.core.config import RunConfig
 from goe.core.dataspecs import OODMode
-from goe.core.errors import DataError
+from goe.core.errors import DataError, MissingError
 from goe.data import cifar, synthetic
 from goe.data.files import ImageFiles
 from goe.data.registry import BY_NAME
@@ -63,7 +63,7 @@ def named(name: str, config: RunConfig, files: ImageFiles, count: int) -> OODSet
         return OODSet("", files.ood(name, Path(name).stem, str(Path(name).parent)))
     entry = BY_NAME[name]
     if not (root / entry.place).exists():
-        raise DataError(missing(entry, root))
+        raise MissingError(missing(entry, root))
     if entry.reader == "cifar":
         kind: OODKind = "near" if OTHER_CIFAR.get(config.dataset) == name else ""
         return OODSet(kind, ArraySource.ood(name, cifar.test(name, root)[0].data))

@@ -65,8 +65,8 @@ def test_it_is_done_once_and_again_when_a_file_changes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded: list[Path] = []
-    real = imagecache._decode
-    monkeypatch.setattr(imagecache, "_decode", lambda path, side: (decoded.append(path), real(path, side))[1])
+    real = imagecache.decode
+    monkeypatch.setattr(imagecache, "decode", lambda path, side: (decoded.append(path), real(path, side))[1])
     seen: list[tuple[int, int]] = []
     first = convert(listed(folder), 32, tmp_path / "cache", progress=lambda *now: seen.append(now)).data
     assert seen == [(6, 6)]

@@ -282,7 +282,7 @@ def test_images_of_id_classes_count_as_id_where_asked(scood: Path, make_config: 
         train(run, journal, root=scood, should_stop=lambda: False)
 
     def results(tests: Tests) -> tuple[EvalResult, dict[str, np.ndarray]]:
-        (path,) = evaluate(run, checkpoint_name="last", scores=["msp"], root=scood, tests=tests)
+        (path,) = evaluate(run, checkpoint_name="last", scores=["msp"], root=scood, tests=tests).paths
         result = read_json(path, EvalResult)
         assert result is not None
         with np.load(path.with_suffix(".npz")) as raw:
