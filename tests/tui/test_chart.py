@@ -4,8 +4,9 @@ import pytest
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
+from goe.core.chart import PALETTE_DARK, PALETTE_LIGHT
 from tui.widgets.braille import Series
-from tui.widgets.chart import PALETTE_DARK, PALETTE_LIGHT, Chart
+from tui.widgets.chart import Chart
 
 SIZE = (40, 12)
 

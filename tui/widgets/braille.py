@@ -51,8 +51,12 @@ def render(
     title: str = "",
     x_label: str = "",
     y_range: tuple[float, float] | None = None,
+    x_reach: tuple[float, float] | None = None,
+    legend: bool = True,
 ) -> list[Row]:
     """Return `height` rows of exactly `width` cells: heading, curves with a y axis, first and last x.
+
+    `x_reach` is what the x axis spans at least. Without `legend` there is no heading.
 
     Where two series share a cell the later one gives the style. Values outside `y_range` (default: the range of
     the data) are drawn on its edge. Below 12 × 4 cells only the curves are drawn, in one row a sparkline. Never
@@ -62,14 +66,15 @@ def render(
         return [[] for _ in range(height)]
     curves = [_points(one) for one in series]
     roomy = width >= _MIN_WIDTH and height >= _MIN_HEIGHT
-    heading = _heading(series, curves, title) if roomy else []
+    heading = _heading(series, curves, title) if roomy and legend else []
     rows = [_fit(heading, width)] if heading else []
     drawn = [point for curve in curves for point in curve if point is not None]
     if not drawn:
         return rows + _notice(NO_DATA, width, height - len(rows))
 
     xs, ys = zip(*drawn, strict=True)
-    x_range = min(xs), max(xs)
+    reach = xs if x_reach is None else (*xs, *x_reach)
+    x_range = min(reach), max(reach)
     y_range = _usable_range(y_range or (math.nan, math.nan)) or _data_range(ys)
     body = height - len(rows) - 1
     gutter = _gutter(y_range, body) if roomy else []

@@ -10,12 +10,9 @@ from textual.geometry import Region, Size
 from textual.strip import Strip
 from textual.widget import Widget
 
+from goe.core.chart import PALETTE_DARK, PALETTE_LIGHT
 from tui.widgets.braille import AXIS_STYLE, TITLE_STYLE, Row, Series, render
 
-# Okabe and Ito's colours, told apart with any common colour blindness; each list leaves out those too close to its
-# background (blue on dark, yellow on light) and starts with the strongest.
-PALETTE_DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
-PALETTE_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 NO_COLOR_STYLES = ("bold", "dim", "none")
 
 
