@@ -8,23 +8,22 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from goe.core.errors import RunError, UserError
+from goe.core.errors import RunError
 from goe.core.queuefile import Queue, parse_queue
 from goe.core.records import EvalResult
-from goe.core.rundir import RunDir, read_json, write_atomic
+from goe.core.rundir import RunDir, read_json
 from goe.data import spiral
+from goe.figures.draw import check_drawable, drawing, save
 from goe.surface import Surface, read_surface
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-FORMATS = (".png", ".svg", ".pdf")
 SEEDS = 5
 """The packaged queue has this many."""
 
@@ -99,26 +98,15 @@ def summary_table(runs: Sequence[RunDir]) -> list[tuple[str, ...]]:
     return lines
 
 
-def check_drawable(path: Path) -> None:
-    """Raise UserError now for what `draw` would fail at after minutes of training: suffix, folder, no matplotlib."""
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(f"{path}: can't draw {path.suffix or 'a file without suffix'}; use {', '.join(FORMATS)}")
-    if not path.absolute().parent.is_dir():
-        raise UserError(f"{path}: there is no folder {path.parent}; make it, or pass --out elsewhere")
-    if find_spec("matplotlib") is None:
-        raise UserError("matplotlib is not installed; `pip install 'goe[figures]'` adds it, --terminal does without")
-
-
 def draw(panels: Sequence[Panel], path: Path) -> None:
     """Draw the data and each panel's surface side by side to `path` (.png, .svg or .pdf).
 
     Raises UserError as `check_drawable` does.
     """
     check_drawable(path)
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({"svg.fonttype": "none", "pdf.fonttype": 42}):  # text stays text in an editor
+    with drawing():
         figure = Figure(figsize=(2.6 * (len(panels) + 1) + 0.6, 2.9), layout="constrained")
         axes = figure.subplots(1, len(panels) + 1, sharex=True, sharey=True)
         _draw_data(axes[0])
@@ -129,9 +117,7 @@ def draw(panels: Sequence[Panel], path: Path) -> None:
             )
             axis.set(title=panel.title, xlim=reach[:2], ylim=reach[:2])
         figure.colorbar(image, ax=list(axes), label="confidence (MSP)", shrink=0.85, pad=0.01)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, dpi=200, format=path.suffix[1:].lower())
-    write_atomic(path, buffer.getvalue())
+        save(figure, path)
 
 
 def _draw_data(axis: "Axes") -> None:

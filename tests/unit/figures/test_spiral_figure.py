@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import goe.figures.spiral
 from goe.core.config import RunConfig, complete
-from goe.core.errors import RunError, UserError
+from goe.core.errors import RunError
 from goe.core.records import EvalResult
 from goe.core.rundir import RunDir, write_json
 from goe.core.specs import GOE, OE, Baseline
-from goe.figures.spiral import SEEDS, Panel, check_drawable, draw, read_panels, spiral_queue, summary_table
+from goe.figures.spiral import SEEDS, Panel, draw, read_panels, spiral_queue, summary_table
 from goe.surface import EXTENT, SIDE, Surface, write_surface
 
 
@@ -106,15 +105,3 @@ def test_a_file_is_what_its_suffix_says(tmp_path: Path, name: str, begins: bytes
     if name.endswith("svg"):
         text = written.decode()
         assert all(f">{word}</text>" in text for word in ("Data", "Baseline", "G-OE", "confidence (MSP)"))
-
-
-def test_what_cannot_be_drawn_is_said_before_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UserError, match=r"can't draw .gif; use .png, .svg, .pdf"):
-        check_drawable(tmp_path / "f.gif")
-    with pytest.raises(UserError, match="a file without suffix"):
-        check_drawable(tmp_path / "f")
-    with pytest.raises(UserError, match=r"there is no folder .*absent; make it"):
-        check_drawable(tmp_path / "absent" / "f.png")
-    monkeypatch.setattr(goe.figures.spiral, "find_spec", lambda _: None)
-    with pytest.raises(UserError, match=r"pip install 'goe\[figures\]'"):
-        check_drawable(tmp_path / "f.png")
