@@ -180,7 +180,7 @@ def compare_metrics(inner: Array, outer: Array, right: Array, rounds: int) -> No
         "goe, mid-rank": lambda: ours("mid-rank"),
     }
     times = timed(sides, rounds)
-    print(f"\n{'all metrics':<20}{'ms':>9}{'least':>9}{'most':>9}{'of plain':>11}{'of no F1':>11}")
+    print(f"\n{'all metrics':<20}{'CPU ms':>9}{'least':>9}{'most':>9}{'of plain':>11}{'of no F1':>11}")
     for name, found in times.items():
         of_plain, of_no_f1 = (median(times[side]) / median(found) for side in ("plain", "plain, no F1"))
         print(
