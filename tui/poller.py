@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -14,7 +14,7 @@ from goe.core.errors import ConfigError, RunError
 from goe.core.overview import RunView, view_run
 from goe.core.queuefile import load_queue
 from goe.core.records import CheckpointIndex, Metric, MetricsTail, series
-from goe.core.results import Measured, aggregate, expected_runs, gather
+from goe.core.results import Measured, aggregate, expected_runs, gather, without_results
 from goe.core.rundir import RunDir, find_runs, read_json
 from goe.core.state import RunState
 from goe.core.table import blocks
@@ -310,23 +310,11 @@ def read_results(runs: Path, plan: Plan) -> Results:
         expected += configs
         measured += some
         problems += damaged
-    return Results(tuple(blocks(aggregate(measured, expected))), _missing(measured, expected), tuple(problems))
+    return Results(tuple(blocks(aggregate(measured, expected))), without_results(measured, expected), tuple(problems))
 
 
 def _results_of(run: RunDir) -> tuple[list[RunConfig], list[Measured], list[str]]:
     return expected_runs([run], None), *gather([run])
-
-
-def _missing(measured: Sequence[Measured], expected: Sequence[RunConfig]) -> tuple[str, ...]:
-    """Experiments of which no seed has a result: they have no line in any table."""
-    seen = {(item.config.experiment, item.config.group) for item in measured}
-    seeds: dict[tuple[str, str], set[int]] = {}
-    for config in expected:
-        if (config.experiment, config.group) not in seen:
-            seeds.setdefault((config.experiment, config.group), set()).add(config.seed)
-    names = [name for name, _ in seeds] + [name for name, _ in seen]
-    labels = (f"{name} ({group})" if names.count(name) > 1 else name for name, group in seeds)
-    return tuple(f"{label} (0/{len(each)})" for label, each in zip(labels, seeds.values(), strict=True))
 
 
 def _guarded(run: RunDir, read: Callable[[RunDir], T], broken: Callable[[RunView], T]) -> T:

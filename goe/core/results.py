@@ -24,6 +24,8 @@ class Measured:
 
     config: RunConfig
     result: EvalResult
+    raw: Path | None = None
+    """Where the raw scores of this result are kept (`.npz`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,42 @@ class Row:
     """Seeds that went into the mean."""
     expected: int
     """Seeds there should be."""
+    by_seed: tuple[tuple[int, float], ...] = ()
+    """The n values by rising seed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A paired difference of two means over the n seeds both have; fractions. Worked out in goe/comparison.py."""
+
+    mean: float
+    std: float | None
+    """Sample standard deviation of the differences; None for a single seed."""
+    low: float | None
+    high: float | None
+    """Bootstrap 95 % confidence interval of the mean difference; None for a single seed."""
+    p: float | None
+    """Two-sided paired t-test; None for a single seed and where all differences are 0."""
+    n: int
+
+    @property
+    def significant(self) -> bool:
+        """Whether p < 0.05 over at least 3 common seeds.
+
+        Not by the bootstrap interval: of n seeds whose differences share one sign every resample's mean has that sign
+        too, so with 3 seeds the interval always leaves 0 out, however little they say.
+        """
+        return self.p is not None and self.p < 0.05 and self.n >= 3
 
 
 def read_results(run: RunDir) -> tuple[list[EvalResult], list[str]]:
     """The run's results and one message for each file that can't be read."""
-    results: list[EvalResult] = []
+    found, problems = _read(run)
+    return [result for _, result in found], problems
+
+
+def _read(run: RunDir) -> tuple[list[tuple[Path, EvalResult]], list[str]]:
+    results: list[tuple[Path, EvalResult]] = []
     problems: list[str] = []
     for path in sorted(run.eval.glob("*.json")):
         try:
@@ -62,7 +95,7 @@ def read_results(run: RunDir) -> tuple[list[EvalResult], list[str]]:
             problems.append(f"{path}: cut or altered; write it anew with `goe eval {run.run_id}`")
             continue
         if result is not None:
-            results.append(result)
+            results.append((path, result))
     return results, problems
 
 
@@ -76,8 +109,8 @@ def gather(runs: Iterable[RunDir]) -> tuple[list[Measured], list[str]]:
         except RunError as error:
             problems.append(str(error))
             continue
-        results, damaged = read_results(run)
-        measured += [Measured(config, result) for result in results]
+        results, damaged = _read(run)
+        measured += [Measured(config, result, path.with_suffix(".npz")) for path, result in results]
         problems += damaged
     return measured, problems
 
@@ -107,10 +140,14 @@ def _rows(
     items: Sequence[Measured], expected: int, test_sets: Mapping[tuple[str, str], Iterable[str]]
 ) -> Iterable[Row]:
     config, result = items[0].config, items[0].result
-    values = [_flatten(item.result, test_sets[item.result.id_dataset, item.result.protocol]) for item in items]
-    for test_set, metric in dict.fromkeys(key for each in values for key in each):
-        found = [each.get((test_set, metric)) for each in values]
-        kept = [value for value in found if value is not None and math.isfinite(value)]
+    values = {
+        item.config.seed: _flatten(item.result, test_sets[item.result.id_dataset, item.result.protocol])
+        for item in items
+    }
+    for test_set, metric in dict.fromkeys(key for each in values.values() for key in each):
+        found = [(seed, values[seed].get((test_set, metric))) for seed in sorted(values)]
+        by_seed = tuple((seed, value) for seed, value in found if value is not None and math.isfinite(value))
+        kept = [value for _, value in by_seed]
         yield Row(
             experiment=config.experiment,
             config=config.group,
@@ -126,6 +163,7 @@ def _rows(
             std=statistics.stdev(kept) if len(kept) > 1 else None,
             n=len(kept),
             expected=expected,
+            by_seed=by_seed,
         )
 
 
@@ -166,3 +204,15 @@ def expected_runs(runs: Iterable[RunDir], queue: Path | None) -> list[RunConfig]
         if config.run_id not in known:
             planned.append(config)
     return planned
+
+
+def without_results(measured: Iterable[Measured], expected: Iterable[RunConfig]) -> tuple[str, ...]:
+    """Experiments of which no seed has a result, each as `name (0/3)`: they have no line in a table."""
+    seen = {(item.config.experiment, item.config.group) for item in measured}
+    seeds: dict[tuple[str, str], set[int]] = {}
+    for config in expected:
+        if (config.experiment, config.group) not in seen:
+            seeds.setdefault((config.experiment, config.group), set()).add(config.seed)
+    names = [name for name, _ in seeds] + [name for name, _ in seen]
+    labels = (f"{name} ({group})" if names.count(name) > 1 else name for name, group in seeds)
+    return tuple(f"{label} (0/{len(each)})" for label, each in zip(labels, seeds.values(), strict=True))
