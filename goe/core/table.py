@@ -1,219 +1,267 @@
-"""Result tables: rows arranged into blocks of cells, best marked, in five formats that agree cell for cell."""
+"""Result tables: rows arranged into blocks of cells, best and second best marked. goe/core/forms writes them out."""
 
-import csv
-import io
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Literal, TypeAlias, get_args
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-import msgspec
-
+from goe.core.cells import NO_VALUE, Beside, Cell, ranks, text_of
+from goe.core.layout import FACTS, Conventions, Layout, kind_of, ood_sets
+from goe.core.metricstyles import STYLES, USUAL, Kind, MetricStyle, style_of
 from goe.core.results import AVERAGE, FILTER, Row
 
-Format: TypeAlias = Literal["text", "md", "csv", "json", "latex"]
-FORMATS: tuple[str, ...] = get_args(Format)
+ID = ""
+"""Stands for the ID test set, whichever it is."""
+ALONE = Beside()
+USUAL_LAYOUT = Layout()
+USUAL_CONVENTIONS = Conventions()
 
 
 @dataclass(frozen=True, slots=True)
-class MetricStyle:
-    """How a metric is printed."""
+class Column:
+    """One metric on one test set."""
 
-    title: str
-    scale: float
-    higher_is_better: bool | None
-    """None where neither is better."""
-
-    @property
-    def heading(self) -> str:
-        """Title with an arrow towards the better."""
-        arrow = {True: " ↑", False: " ↓", None: ""}[self.higher_is_better]
-        return f"{self.title}{arrow}"
-
-
-# Percent and AURC × 1000, as the field's tables print them.
-CLASSIFICATION = {
-    "accuracy": MetricStyle("ACC %", 100, True),
-    "aurc": MetricStyle("AURC ‰", 1000, False),
-}
-DETECTION = {
-    "fpr95": MetricStyle("FPR95 %", 100, False),
-    "auroc": MetricStyle("AUROC %", 100, True),
-    "aupr_in": MetricStyle("AUPR-in %", 100, True),
-    "aupr_out": MetricStyle("AUPR-out %", 100, True),
-}
-FILTERING = {
-    "rate": MetricStyle("dropped %", 100, None),
-    "base-rate": MetricStyle("ID among outliers %", 100, None),
-    "precision": MetricStyle("precision %", 100, True),
-    "recall": MetricStyle("recall %", 100, True),
-}
-CONVENTION = "ID is the positive class: FPR95 is the share of OOD accepted where 95 % of ID is. ± is over seeds."
-
-
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """One printed value."""
-
-    text: str
-    best: bool = False
+    place: str
+    """An OOD test set, ID, AVERAGE or FILTER."""
+    style: MetricStyle
+    heading: str
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A table with a title; the first column names the experiment."""
+    """A table with a title. Its first `labels` columns say what a line is about."""
 
     title: str
     header: tuple[str, ...]
     lines: tuple[tuple[Cell, ...], ...]
+    labels: int = 1
 
 
-def blocks(rows: Sequence[Row]) -> list[Block]:
-    """Per benchmark and score: averages over OOD sets, one block for each OOD set, and what filters dropped."""
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Blocks, and what has to be said of all of them."""
+
+    blocks: tuple[Block, ...]
+    notes: tuple[str, ...]
+    conventions: Conventions = USUAL_CONVENTIONS
+
+
+def notes(conventions: Conventions) -> tuple[str, ...]:
+    """What the metrics mean."""
+    sides = {
+        "id": "ID is the positive class: FPR95 is the share of OOD accepted where 95 % of ID is.",
+        "ood": "OOD is the positive class: FPR95 is the share of ID rejected where 95 % of OOD is.",
+    }
+    told = [f"{sides[conventions.positive]} ± is over seeds."]
+    if conventions.ties == "against-id":
+        told.append("Ties are broken against ID and AUPR is a trapezoid, as in the curve of the paper's authors.")
+    return tuple(told)
+
+
+(CONVENTION,) = notes(USUAL_CONVENTIONS)
+
+
+def blocks(rows: Sequence[Row], layout: Layout = USUAL_LAYOUT, beside: Beside = ALONE) -> list[Block]:
+    """`rows` in blocks, one scope after the other, and after the first of its data set what the filters dropped."""
+    tested = [row for row in rows if row.test_set != FILTER]
+    filtering = grouped(_once([row for row in rows if row.test_set == FILTER]), _filter_scope(layout))
+    styles = _styles(layout, rows)
     found: list[Block] = []
-    shown: set[tuple[str, str, str]] = set()
-    scopes = dict.fromkeys((row.id_dataset, row.model, row.score, row.protocol, row.checkpoint) for row in rows)
-    for scope in scopes:
-        mine = [row for row in rows if (row.id_dataset, row.model, row.score, row.protocol, row.checkpoint) == scope]
-        id_dataset, model, score, protocol, checkpoint = scope
-        sets = [
-            name for name in dict.fromkeys(row.test_set for row in mine) if name not in {id_dataset, AVERAGE, FILTER}
-        ]
-        context = f"{id_dataset} · {model} · score {score} · protocol {protocol} · checkpoint {checkpoint}"
-        columns = [(id_dataset, metric, style) for metric, style in CLASSIFICATION.items()]
-        columns += [(AVERAGE, metric, style) for metric, style in DETECTION.items()]
-        found.append(_block(f"{context} · mean over {', '.join(sets)}", mine, columns))
-        for name in sets:
-            columns = [(name, metric, style) for metric, style in DETECTION.items()]
-            found.append(_block(f"{context} · OOD: {name}", mine, columns))
-        filtering = [row for row in mine if row.test_set == FILTER]
-        if filtering and (id_dataset, model, checkpoint) not in shown:  # the same under every score
-            shown.add((id_dataset, model, checkpoint))
-            columns = [(FILTER, metric, style) for metric, style in FILTERING.items()]
-            title = (
-                f"{id_dataset} · {model} · filter: training outliers dropped in the epoch of checkpoint {checkpoint}"
-            )
-            found.append(_block(title, filtering, columns))
+    for scope, mine in grouped(tested, layout.separate).items():
+        found += _tested(mine, scope_title(layout, scope), layout, styles, beside)
+        place = tuple(value for key, value in zip(layout.separate, scope, strict=True) if key in _filter_scope(layout))
+        dropped = filtering.pop(place, [])
+        columns = [Column(FILTER, style, style.heading) for style in styles if style.kind is Kind.FILTERING]
+        if dropped and columns:
+            found.append(block(_filter_title(layout, dropped[0]), dropped, columns, _filter_keys(layout), beside))
     return found
 
 
-def _block(title: str, rows: Sequence[Row], columns: Sequence[tuple[str, str, MetricStyle]]) -> Block:
-    index = {(row.experiment, row.config, row.test_set, row.metric): row for row in rows}
-    experiments = list(dict.fromkeys((row.experiment, row.config) for row in rows))
-    names = [experiment for experiment, _ in experiments]
-    table = [[index.get((*key, test_set, metric)) for test_set, metric, _ in columns] for key in experiments]
-    best = [_best([line[place] for line in table], style) for place, (_, _, style) in enumerate(columns)]
-    lines = []
-    for (name, config), line in zip(experiments, table, strict=True):
-        label = f"{name} ({config})" if names.count(name) > 1 else name
-        counts = [row for row in line if row is not None]
-        seeds = f"{max(row.n for row in counts)}/{counts[0].expected}" if counts else "0"
-        cells = [
-            Cell(_text(row, style), row is not None and row.mean is not None and _shown(row.mean, style) == best[place])
-            for place, (row, (_, _, style)) in enumerate(zip(line, columns, strict=True))
-        ]
-        lines.append((Cell(label), Cell(seeds), *cells))
-    headings = [style.heading for _, _, style in columns]
-    return Block(title, ("experiment", "seeds", *headings), tuple(lines))
+def grouped(rows: Iterable[Row], keys: Sequence[str]) -> dict[tuple[str, ...], list[Row]]:
+    """`rows` by their values of `keys`, in order of appearance."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for row in rows:
+        found.setdefault(tuple(FACTS[key](row) for key in keys), []).append(row)
+    return found
 
 
-def _shown(value: float, style: MetricStyle) -> float:
-    return round(value * style.scale, 2)
+def scope_title(layout: Layout, scope: Sequence[str]) -> str:
+    """What all of a block has in common, conventions included."""
+    named = {"score", "protocol", "checkpoint"}
+    parts = [f"{key} {value}" if key in named else value for key, value in zip(layout.separate, scope, strict=True)]
+    return " · ".join([*parts, str(layout.conventions)])
 
 
-def _best(rows: Sequence[Row | None], style: MetricStyle) -> float | None:
-    """The best printed value, so that all that look equal are marked; None where there is nothing to compare."""
-    values = [_shown(row.mean, style) for row in rows if row is not None and row.mean is not None]
-    if len(values) < 2 or style.higher_is_better is None:
-        return None
-    return max(values) if style.higher_is_better else min(values)
+def mean_over(rows: Sequence[Row]) -> str:
+    """The sets averaged, by ID data set where they differ."""
+    sets = {dataset: ood_sets(mine) for (dataset,), mine in grouped(rows, ["dataset"]).items()}
+    if len(set(sets.values())) == 1:
+        return ", ".join(next(iter(sets.values())))
+    return "; ".join(f"{dataset}: {', '.join(names)}" for dataset, names in sets.items())
 
 
-def _text(row: Row | None, style: MetricStyle) -> str:
-    if row is None or row.mean is None:
-        return "–"
-    spread = f" ± {row.std * style.scale:.2f}" if row.std is not None else ""
-    missing = f" ({row.n}/{row.expected})" if row.n < row.expected else ""
-    return f"{row.mean * style.scale:.2f}{spread}{missing}"
-
-
-def render(rows: Sequence[Row], form: Format, *, bold: Callable[[str], str] = lambda text: f"*{text}") -> str:
-    """`rows` as `form`. `bold` marks the best in text form; a star where the terminal knows no bold."""
-    match form:
-        case "text":
-            return _render_text(blocks(rows), bold)
-        case "md":
-            return _render_markdown(blocks(rows))
-        case "latex":
-            return _render_latex(blocks(rows))
-        case "csv":
-            return _render_csv(rows)
-        case "json":
-            return msgspec.json.format(msgspec.json.encode([asdict(row) for row in rows]), indent=2).decode() + "\n"
-
-
-def _render_text(found: Sequence[Block], bold: Callable[[str], str]) -> str:
-    parts: list[str] = []
-    for block in found:
-        lines = [tuple(Cell(text) for text in block.header), *block.lines]
-        widths = [max(_width(line[place], bold) for line in lines) for place in range(len(block.header))]
-        parts += [block.title, *(_text_line(line, widths, bold) for line in lines), ""]
-    return "\n".join([*parts, CONVENTION, ""])
-
-
-def _text_line(line: Sequence[Cell], widths: Sequence[int], bold: Callable[[str], str]) -> str:
-    padded = [
-        _pad(cell, width, bold, left=place == 0) for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+def _styles(layout: Layout, rows: Sequence[Row]) -> list[MetricStyle]:
+    if layout.metrics:
+        return [STYLES[name] for name in layout.metrics]
+    if layout.metrics is None:
+        return [STYLES[name] for name in USUAL]
+    there = dict.fromkeys(style_of(kind_of(row), row.metric) for row in rows)
+    return [style for style in STYLES.values() if style in there] + [
+        style for style in there if style not in STYLES.values()
     ]
-    return "  ".join(padded).rstrip()
 
 
-def _pad(cell: Cell, width: int, bold: Callable[[str], str], *, left: bool) -> str:
-    blank = " " * (width - _width(cell, bold))
-    text = bold(cell.text) if cell.best else cell.text
-    return text + blank if left else blank + text
+def _tested(
+    rows: Sequence[Row], context: str, layout: Layout, styles: Sequence[MetricStyle], beside: Beside
+) -> list[Block]:
+    sets = [name for name in ood_sets(rows) if layout.sets is None or name in layout.sets]
+    averaged = bool(ood_sets(rows)) and (layout.sets is None or AVERAGE in layout.sets)
+    classification = [Column(ID, style, style.heading) for style in styles if style.kind is Kind.CLASSIFICATION]
+    detection = [style for style in styles if style.kind is Kind.DETECTION]
+    keys = layout.rows
+    if layout.columns == "sets":
+        places = [*sets, *([AVERAGE] if averaged else [])]
+        found = [block(f"{context} · ID test set", rows, classification, keys, beside)] if classification else []
+        average = f" · average: mean over {mean_over(rows)}" if averaged else ""
+        for style in detection if places else ():
+            columns = [Column(name, style, name) for name in places]
+            found.append(block(f"{context} · {style.heading}{average}", rows, columns, keys, beside))
+        return found
+    columns = classification + [Column(AVERAGE, style, style.heading) for style in detection if averaged]
+    about = f"mean over {mean_over(rows)}" if averaged else "ID test set"
+    found = [block(f"{context} · {about}", rows, columns, keys, beside)] if columns else []
+    for name in sets if detection else ():
+        columns = [Column(name, style, style.heading) for style in detection]
+        found.append(block(f"{context} · OOD: {name}", _tested_on(rows, name), columns, keys, beside))
+    return found
 
 
-def _width(cell: Cell, bold: Callable[[str], str]) -> int:
-    """Columns on the screen: a star takes one, an escape sequence none."""
-    return len(cell.text) + (cell.best and bold("").startswith("*"))
+def _tested_on(rows: Sequence[Row], name: str) -> list[Row]:
+    """The rows of benchmarks that have this OOD set; runs of such a benchmark that lack it stay in, as missing."""
+    benchmarks = grouped(rows, ["dataset", "protocol"]).values()
+    return [row for mine in benchmarks if name in ood_sets(mine) for row in mine]
 
 
-def _render_markdown(found: Sequence[Block]) -> str:
-    parts = []
-    for block in found:
-        parts += [f"**{block.title}**", "", f"| {' | '.join(block.header)} |"]
-        parts.append(f"|{'|'.join('---' if place == 0 else '---:' for place in range(len(block.header)))}|")
-        cells = [[f"**{cell.text}**" if cell.best else cell.text for cell in line] for line in block.lines]
-        parts += [f"| {' | '.join(line)} |" for line in cells]
-        parts.append("")
-    return "\n".join([*parts, CONVENTION, ""])
+# What a filter dropped hangs on the epoch alone: it is the same under every score and protocol.
+def _filter_scope(layout: Layout) -> tuple[str, ...]:
+    return tuple(key for key in layout.separate if key not in {"score", "protocol"})
 
 
-def _render_latex(found: Sequence[Block]) -> str:
-    parts = ["% needs \\usepackage{booktabs}"]
-    for block in found:
-        parts += [f"% {_latex(block.title)}", f"\\begin{{tabular}}{{l{'r' * (len(block.header) - 1)}}}", "\\toprule"]
-        parts += [" & ".join(_latex(text) for text in block.header) + r" \\", "\\midrule"]
-        for line in block.lines:
-            cells = [f"\\textbf{{{_latex(cell.text)}}}" if cell.best else _latex(cell.text) for cell in line]
-            parts.append(" & ".join(cells) + r" \\")
-        parts += ["\\bottomrule", "\\end{tabular}", ""]
-    return "\n".join([*parts, f"% {_latex(CONVENTION)}", ""])
+def _filter_keys(layout: Layout) -> tuple[str, ...]:
+    return tuple(key for key in layout.rows if key != "score") or ("experiment",)
 
 
-_LATEX = {
-    "&": r"\&", "%": r"\%", "_": r"\_", "#": r"\#", "±": r"$\pm$", "↑": r"$\uparrow$", "↓": r"$\downarrow$",
-    "‰": r"$\times 10^3$", "–": "--", "·": "--",
-}  # fmt: skip
+def _filter_title(layout: Layout, row: Row) -> str:
+    parts = [FACTS[key](row) for key in _filter_scope(layout) if key != "checkpoint"]
+    checkpoint = f"checkpoint {row.checkpoint}" if "checkpoint" in layout.separate else "the checkpoint"
+    return " · ".join([*parts, f"filter: training outliers dropped in the epoch of {checkpoint}"])
 
 
-def _latex(text: str) -> str:
-    return "".join(_LATEX.get(char, char) for char in text)
+def _once(rows: Sequence[Row]) -> list[Row]:
+    """Of rows that differ only by score and protocol those with most seeds."""
+    found: dict[tuple[str, ...], list[Row]] = {}
+    for scope, mine in grouped(rows, ["experiment", "checkpoint", "score", "protocol"]).items():
+        for config in dict.fromkeys(row.config for row in mine):
+            own = [row for row in mine if row.config == config]
+            kept = found.get((*scope[:2], config), [])
+            if max(row.n for row in own) > max((row.n for row in kept), default=-1):
+                found[*scope[:2], config] = own
+    return [row for mine in found.values() for row in mine]
 
 
-def _render_csv(rows: Sequence[Row]) -> str:
-    out = io.StringIO()
-    writer = csv.DictWriter(out, fieldnames=list(Row.__dataclass_fields__), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({key: "" if value is None else value for key, value in asdict(row).items()} for row in rows)
-    return out.getvalue()
+Names = Mapping[str, Mapping[str, str]]
+"""Other words for values of a row key."""
+
+
+def block(
+    title: str,
+    rows: Sequence[Row],
+    columns: Sequence[Column],
+    keys: Sequence[str],
+    beside: Beside = ALONE,
+    *,
+    names: Names | None = None,
+    with_seeds: bool = True,
+) -> Block:
+    """A line for each experiment (configuration, score, …) in `rows`, labelled by `keys`.
+
+    Lines stand in order of appearance, those that share a value of the first key together, and so on. Best and second
+    are marked among lines that share all labels but the last.
+    """
+    by_line: dict[tuple[str, ...], dict[tuple[str, str], Row]] = {}
+    for row in rows:
+        place = ID if row.test_set == row.id_dataset else row.test_set
+        by_line.setdefault(_identity(row), {})[place, row.metric] = row
+    lines = _in_order([_Line(next(iter(found.values())), found) for found in by_line.values()], keys)
+    labels = _labels([line.one for line in lines], keys, names or {})
+    groups = [label[:-1] for label in labels]
+    table = [[line.row(column) for column in columns] for line in lines]
+    marks = [ranks([line[place].mean for line in table], groups, column.style) for place, column in enumerate(columns)]
+    made = []
+    for number, (label, line) in enumerate(zip(labels, table, strict=True)):
+        cells = [
+            text_of(row, column.style, marks[place][number], beside)
+            for place, (row, column) in enumerate(zip(line, columns, strict=True))
+        ]
+        seeds = [Cell(f"{max(row.n for row in line)}/{line[0].expected}")] if with_seeds else []
+        made.append((*map(Cell, label), *seeds, *cells))
+    header = (*keys, *(["seeds"] if with_seeds else []), *(column.heading for column in columns))
+    return Block(title, header, tuple(made), len(keys))
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    one: Row
+    """Any of its rows."""
+    rows: Mapping[tuple[str, str], Row]
+
+    def row(self, column: Column) -> Row:
+        """The row of a cell; one without a value if that was not measured."""
+        found = self.rows.get((column.place, column.style.key))
+        place = column.place or self.one.id_dataset
+        return found or replace(self.one, test_set=place, metric=column.style.key, **NO_VALUE)
+
+
+def _identity(row: Row) -> tuple[str, ...]:
+    return (row.config, *(fact(row) for fact in FACTS.values()))
+
+
+def _in_order(lines: list[_Line], keys: Sequence[str]) -> list[_Line]:
+    places: list[dict[str, int]] = [{} for _ in keys]
+    for line in lines:
+        for known, key in zip(places, keys, strict=True):
+            known.setdefault(FACTS[key](line.one), len(known))
+    return sorted(
+        lines, key=lambda line: [known[FACTS[key](line.one)] for known, key in zip(places, keys, strict=True)]
+    )
+
+
+_TELLING: tuple[Callable[[Row], str], ...] = (
+    lambda row: row.experiment,
+    lambda row: row.config,
+    lambda row: row.score,
+    lambda row: row.checkpoint,
+)
+"""What tells lines with the same labels apart, the first that does."""
+
+
+def _labels(rows: Sequence[Row], keys: Sequence[str], names: Names) -> list[tuple[str, ...]]:
+    """Labels, with what tells them apart in brackets where several lines would have the same."""
+    plain = [tuple(names.get(key, {}).get(FACTS[key](row), FACTS[key](row)) for key in keys) for row in rows]
+    counts = Counter(plain)
+    found = []
+    for label, row in zip(plain, rows, strict=True):
+        if counts[label] > 1:
+            alike = [other for other, own in zip(rows, plain, strict=True) if own == label]
+            label = (*label[:-1], f"{label[-1]} ({' '.join(_apart(row, alike))})")
+        found.append(label)
+    return found
+
+
+def _apart(row: Row, alike: Sequence[Row]) -> list[str]:
+    chosen: list[Callable[[Row], str]] = []
+    for fact in _TELLING:
+        if len({tuple(one(other) for one in chosen) for other in alike}) == len(alike):
+            break
+        if len({fact(other) for other in alike}) > 1:
+            chosen.append(fact)
+    return [fact(row) for fact in chosen]

@@ -1,14 +1,23 @@
-"""The five forms of one table, byte for byte. What is in it is said beside the rows."""
+"""The six forms of one table, byte for byte. What is in it is said beside the rows."""
 
 from pathlib import Path
 
 import pytest
 
+from goe.core.forms import FORMATS, Format, render
+from goe.core.layout import Layout, parse_layout
 from goe.core.results import AVERAGE, Row
-from goe.core.table import Format, render
+from goe.core.table import Table, blocks, notes
 
 FOLDER = Path(__file__).parent / "tables"
-SUFFIXES: dict[Format, str] = {"text": "txt", "md": "md", "csv": "csv", "json": "json", "latex": "tex"}
+SUFFIXES: dict[Format, str] = {
+    "text": "txt",
+    "md": "md",
+    "csv": "csv",
+    "json": "json",
+    "latex": "tex",
+    "html": "html",
+}
 
 
 def rows_of(
@@ -32,6 +41,7 @@ def rows_of(
             std=std,
             n=0 if mean is None else n,
             expected=expected,
+            by_seed=() if mean is None else tuple((seed, mean) for seed in range(1, n + 1)),
         )
         for (test_set, metric), (mean, std) in values.items()
     ]
@@ -77,7 +87,27 @@ def example() -> list[Row]:
     ]
 
 
+def table(layout: Layout) -> Table:
+    return Table(tuple(blocks(example(), layout)), notes(layout.conventions), layout.conventions)
+
+
+def test_every_form_is_here() -> None:
+    assert tuple(SUFFIXES) == FORMATS
+
+
 @pytest.mark.parametrize("form", SUFFIXES)
 def test_a_table_is_the_same_byte_for_byte(form: Format) -> None:
     expected = (FOLDER / f"table.{SUFFIXES[form]}").read_bytes()
-    assert render(example(), form).encode() == expected
+    assert render(table(Layout()), form).encode() == expected
+
+
+@pytest.mark.parametrize("form", SUFFIXES)
+def test_a_block_a_metric_and_two_labels_byte_for_byte(form: Format) -> None:
+    expected = (FOLDER / f"sets.{SUFFIXES[form]}").read_bytes()
+    layout = parse_layout(rows="model,experiment", columns="sets", metrics="accuracy,auroc,fpr95")
+    assert render(table(layout), form).encode() == expected
+
+
+def test_colours_byte_for_byte() -> None:
+    expected = (FOLDER / "table.colour.txt").read_bytes()
+    assert render(table(Layout()), "text", colour=True).encode() == expected

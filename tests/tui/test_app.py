@@ -414,6 +414,8 @@ async def test_results_are_the_tables(lab: Lab, seat: Sit) -> None:
         bold = {table.plain[span.start : span.end].strip() for span in table.spans if span.style == "bold"}
         assert "97.00 (1/2)" in bold
         assert "92.55 ± 3.61" not in bold
+        underlined = {table.plain[span.start : span.end].strip() for span in table.spans if span.style == "underline"}
+        assert "92.55 ± 3.61" in underlined
         lab.result(lab.done("goe", 2), 0.99)
         await user.sees("98.00 ± 1.41")
         await user.pilot.press("t")

@@ -5,73 +5,25 @@ import io
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
+from evaluated import config, measured, result, row
 
-from goe.core.config import RunConfig, complete
-from goe.core.records import EvalResult
-from goe.core.results import (
-    AVERAGE,
-    Measured,
-    Row,
-    aggregate,
-    average,
-    expected_runs,
-    gather,
-)
+from goe.core.forms import Format
+from goe.core.forms import render as write
+from goe.core.layout import Layout, parse_layout
+from goe.core.results import AVERAGE, Measured, Row, aggregate, average, expected_runs, gather, without_results
 from goe.core.rundir import RunDir, write_json
-from goe.core.table import Block, blocks, render
+from goe.core.table import Block, Table, blocks, notes
 
 KEYS = "experiment method id_dataset model score protocol test_set metric mean std n expected"
 
-
-def config(experiment: str = "goe", seed: int = 1, **keys: Any) -> RunConfig:
-    raw = {"experiment": experiment, "seed": seed, **keys}
-    found = complete(raw, lambda path, finding: pytest.fail(f"{path}: {finding}"))
-    assert found is not None
-    return found
+FAR_AUROC = ("far", "auroc")
 
 
-def result(run: RunConfig, detection: dict[str, float | None], accuracy: float = 0.5, **changes: Any) -> EvalResult:
-    fields: dict[str, Any] = {
-        "run_id": run.run_id,
-        "checkpoint": "best",
-        "epoch": 1,
-        "weights_sha256": "00",
-        "score": "msp",
-        "protocol": "digits",
-        "id_dataset": "digits",
-        "classification": {"accuracy": accuracy, "aurc": 0.1},
-        "detection": {name: {"auroc": value, "fpr95": 0.25} for name, value in detection.items()},
-        "sizes": {},
-        "created": 0.0,
-    }
-    return EvalResult(**{**fields, **changes})
-
-
-def measured(run: RunConfig, detection: dict[str, float | None], accuracy: float = 0.5, **changes: Any) -> Measured:
-    return Measured(run, result(run, detection, accuracy, **changes))
-
-
-def row(experiment: str, mean: float | None, std: float | None = None, **changes: Any) -> Row:
-    fields: dict[str, Any] = {
-        "experiment": experiment,
-        "config": "00000000",
-        "method": "goe",
-        "id_dataset": "digits",
-        "model": "wrn-10-1",
-        "score": "msp",
-        "protocol": "digits",
-        "checkpoint": "best",
-        "test_set": "far",
-        "metric": "auroc",
-        "mean": mean,
-        "std": std,
-        "n": 3,
-        "expected": 3,
-    }
-    return Row(**{**fields, **changes})
+def render(rows: list[Row], form: Format, *, colour: bool = False, layout: Layout | None = None) -> str:
+    layout = layout or Layout()
+    return write(Table(tuple(blocks(rows, layout)), notes(layout.conventions)), form, colour=colour)
 
 
 def find(rows: list[Row], test_set: str, metric: str) -> Row:
@@ -239,14 +191,20 @@ def test_two_configurations_under_one_name_are_told_apart() -> None:
 
 
 def test_json_and_csv_hold_fractions_unrounded() -> None:
-    rows = [row("a", 1 / 3, 1 / 7), row("b", None, n=0)]
-    parsed = json.loads(render(rows, "json"))
-    assert set(KEYS.split()) <= set(parsed[0])
-    assert (parsed[0]["mean"], parsed[0]["std"]) == (1 / 3, 1 / 7)
-    assert (parsed[1]["mean"], parsed[1]["std"], parsed[1]["n"]) == (None, None, 0)
-    lines = list(csv.DictReader(io.StringIO(render(rows, "csv"))))
-    assert list(lines[0]) == list(parsed[0])
-    assert (float(lines[0]["mean"]), lines[1]["mean"]) == (1 / 3, "")
+    rows = [row("a", 1 / 3, 1 / 7, by_seed=((1, 0.25), (3, 0.5)), n=2), row("b", None, n=0)]
+    found = [
+        record for record in json.loads(render(rows, "json")) if (record["test_set"], record["metric"]) == FAR_AUROC
+    ]
+    assert set(KEYS.split()) <= set(found[0])
+    assert (found[0]["mean"], found[0]["std"], found[0]["seeds"]) == (1 / 3, 1 / 7, [1, 3])
+    assert (found[1]["mean"], found[1]["std"], found[1]["n"], found[1]["text"]) == (None, None, 0, "–")
+    lines = [
+        line
+        for line in csv.DictReader(io.StringIO(render(rows, "csv")))
+        if (line["test_set"], line["metric"]) == FAR_AUROC
+    ]
+    assert list(lines[0]) == list(found[0])
+    assert (float(lines[0]["mean"]), lines[0]["seeds"], lines[1]["mean"]) == (1 / 3, "1 3", "")
 
 
 def test_nothing_measured() -> None:
@@ -254,14 +212,167 @@ def test_nothing_measured() -> None:
     assert render([], "csv").count("\n") == 1
 
 
-@pytest.mark.parametrize("mark", [lambda text: f"*{text}", lambda text: f"\x1b[1m{text}\x1b[0m"])
-def test_columns_stand_under_their_heads(mark: Any) -> None:
+@pytest.mark.parametrize("colour", [False, True])
+def test_columns_stand_under_their_heads(colour: bool) -> None:
     rows = [row("a", 1.0, 0.1), row("long-name", 0.05)]
-    text = re.sub("\x1b\\[[0-9]*m", "", render(rows, "text", bold=mark))
-    head, first, second = text.splitlines()[-5:-2]
+    text = re.sub("\x1b\\[[0-9]*m", "", render(rows, "text", colour=colour))
+    head, first, second = text.splitlines()[-6:-3]
     end = head.index("AUROC % ↑") + len("AUROC % ↑")
-    assert (first[:end].endswith("100.00 ± 10.00"), second[:end].endswith("     5.00")) == (True, True)
+    assert (first[:end].endswith("100.00 ± 10.00"), second[:end].endswith("  5.00" if colour else "_5.00")) == (
+        True,
+        True,
+    )
     assert first[end : end + 2].strip() == second[end : end + 2].strip() == ""
+
+
+def marks(values: list[float | None], metric: str = "auroc") -> list[int | None]:
+    rows = [row(name, value, metric=metric) for name, value in zip("abcdef", values, strict=False)]
+    (*_, far) = blocks(rows, parse_layout(metrics=metric))
+    return [line[-1].rank for line in far.lines]
+
+
+def test_ranks_are_those_of_a_competition() -> None:
+    assert marks([0.7, 0.9, 0.8]) == [3, 1, 2]
+    assert marks([0.7, 0.9, 0.8], "fpr95") == [1, 3, 2]
+    assert marks([0.9, 0.9, 0.8]) == [1, 1, 3]  # two best, no second
+    assert marks([0.9, 0.8, 0.8, 0.7]) == [1, 2, 2, 4]
+    assert marks([0.90004, 0.90001, 0.8]) == [1, 1, 3]  # as printed: 90.00 twice
+    assert marks([0.9, None, 0.8]) == [1, None, 2]
+    assert marks([0.9, None]) == [None, None]  # best of nothing
+
+
+def test_a_minus_does_not_stand_before_zero() -> None:
+    (summary,) = blocks([row("a", -1e-9, test_set="digits", metric="e_aurc")], parse_layout(metrics="e-aurc"))
+    assert summary.lines[0][-1].text == "0.00"
+
+
+def test_classification_metrics_do_not_mix_with_detection_metrics_of_the_same_name() -> None:
+    rows = [row("a", 0.75, test_set="digits"), row("a", 0.5, test_set=AVERAGE), row("a", 0.5)]
+    summary, far = blocks(rows, parse_layout(metrics="auroc-error,auroc"))
+    assert summary.header == ("experiment", "seeds", "AUROC-error % ↑", "AUROC % ↑")
+    assert [cell.text for cell in summary.lines[0]] == ["a", "3/3", "75.00", "50.00"]
+    assert far.header == ("experiment", "seeds", "AUROC % ↑")
+
+
+def test_a_block_a_metric() -> None:
+    rows = [
+        row("a", value, test_set=test_set, metric=metric)
+        for metric, shift in (("auroc", 0), ("fpr95", 0.5))
+        for test_set, value in (("near", 0.25 + shift), ("far", 0.375 + shift), (AVERAGE, 0.3125 + shift))
+    ]
+    layout = parse_layout(columns="sets", metrics="auroc,fpr95")
+    found = blocks(rows, layout)
+    assert [block.header for block in found] == [("experiment", "seeds", "near", "far", "average")] * 2
+    assert [[cell.text for cell in block.lines[0]] for block in found] == [
+        ["a", "3/3", "25.00", "37.50", "31.25"],
+        ["a", "3/3", "75.00", "87.50", "81.25"],
+    ]
+    context = "digits · wrn-10-1 · score msp · protocol digits · checkpoint best · positive ID · ties mid-rank"
+    assert [block.title for block in found] == [
+        f"{context} · AUROC % ↑ · average: mean over near, far",
+        f"{context} · FPR95 % ↓ · average: mean over near, far",
+    ]
+    (one,) = blocks(rows, parse_layout(columns="sets", metrics="auroc", sets="far"))
+    assert (one.header[2:], one.title) == (("far",), f"{context} · AUROC % ↑")
+
+
+def test_chosen_sets_leave_the_average_what_it_is() -> None:
+    rows = [row("a", value, test_set=name) for name, value in (("near", 0.5), ("far", 0.75), (AVERAGE, 0.625))]
+    found = blocks(rows, parse_layout(metrics="auroc", sets="average,far"))
+    assert [block.title.split(" · ")[-1] for block in found] == ["mean over near, far", "OOD: far"]
+    assert [block.lines[0][-1].text for block in found] == ["62.50", "75.00"]
+
+
+def test_what_is_not_in_the_rows_separates_blocks() -> None:
+    rows = [
+        row("a", 0.5, score=score, model=model) for model in ("wrn-10-1", "resnet-18") for score in ("msp", "energy")
+    ]
+    far = [block for block in blocks(rows, parse_layout(metrics="auroc")) if "OOD: far" in block.title]
+    assert len(far) == 4
+    assert all(len(block.lines) == 1 for block in far)
+    far = [block for block in blocks(rows, parse_layout(metrics="auroc", rows="score")) if "OOD: far" in block.title]
+    assert [block.title.split(" · ")[:3] for block in far] == [
+        ["digits", "wrn-10-1", "protocol digits"],
+        ["digits", "resnet-18", "protocol digits"],
+    ]
+    assert [[line[0].text for line in block.lines] for block in far] == [["msp", "energy"]] * 2
+    (far,) = [
+        block for block in blocks(rows, parse_layout(metrics="auroc", rows="model,score")) if "OOD: far" in block.title
+    ]
+    assert [[cell.text for cell in line[:2]] for line in far.lines] == [
+        ["wrn-10-1", "msp"],
+        ["wrn-10-1", "energy"],
+        ["resnet-18", "msp"],
+        ["resnet-18", "energy"],
+    ]
+
+
+def test_marks_are_within_lines_that_share_all_but_the_last_label() -> None:
+    values = {("wrn-10-1", "oe"): 0.5, ("resnet-18", "oe"): 0.75, ("wrn-10-1", "goe"): 0.625, ("resnet-18", "goe"): 0.7}
+    rows = [row(f"{method}-{model}", value, model=model, method=method) for (model, method), value in values.items()]
+    (*_, far) = blocks(rows, parse_layout(metrics="auroc", rows="model,method"))
+    assert [[*(cell.text for cell in line[:2]), line[-1].text, line[-1].rank] for line in far.lines] == [
+        ["wrn-10-1", "oe", "50.00", 2],
+        ["wrn-10-1", "goe", "62.50", 1],
+        ["resnet-18", "oe", "75.00", 1],
+        ["resnet-18", "goe", "70.00", 2],
+    ]
+
+
+def test_lines_of_the_same_label_are_told_apart_and_not_averaged() -> None:
+    rows = [row("k0", 0.5, config="1"), row("k6", 0.75, config="2"), row("k6", 0.25, config="3")]
+    (*_, far) = blocks(rows, parse_layout(metrics="auroc", rows="method"))
+    assert [(line[0].text, line[-1].text) for line in far.lines] == [
+        ("goe (k0 1)", "50.00"),
+        ("goe (k6 2)", "75.00"),
+        ("goe (k6 3)", "25.00"),
+    ]
+    (*_, far) = blocks(rows[:2], parse_layout(metrics="auroc", rows="method"))
+    assert [line[0].text for line in far.lines] == ["goe (k0)", "goe (k6)"]
+
+
+def test_averages_over_other_sets_are_named_by_data_set() -> None:
+    rows = [
+        row(f"on-{dataset}", 0.5, id_dataset=dataset, protocol="scood", test_set=name)
+        for dataset, other in (("cifar10", "cifar100"), ("cifar100", "cifar10"))
+        for name in (other, "svhn", AVERAGE)
+    ]
+    found = blocks(rows, parse_layout(rows="dataset", metrics="auroc"))
+    titles = [block.title.partition("mid-rank · ")[2] for block in found]
+    assert titles == [
+        "mean over cifar10: cifar100, svhn; cifar100: cifar10, svhn",
+        "OOD: cifar100",
+        "OOD: svhn",
+        "OOD: cifar10",
+    ]
+    assert [[line[0].text for line in block.lines] for block in found] == [
+        ["cifar10", "cifar100"],
+        ["cifar10"],
+        ["cifar10", "cifar100"],
+        ["cifar100"],
+    ]
+
+
+def test_every_metric_there_is() -> None:
+    rows = [row("a", 0.5, metric="ccr_1e4"), row("a", 0.25, metric="of-tomorrow"), row("a", 0.75)]
+    (far,) = [block for block in blocks(rows, parse_layout(metrics="all")) if "OOD: far" in block.title]
+    assert far.header == ("experiment", "seeds", "AUROC % ↑", "CCR@FPR 1e-4 % ↑", "of-tomorrow %")
+    assert [cell.text for cell in far.lines[0]] == ["a", "3/3", "75.00", "50.00", "25.00"]
+
+
+def test_titles_and_notes_say_the_conventions() -> None:
+    layout = parse_layout(positive="ood", ties="against-id")
+    (_, far) = blocks([row("a", 0.5)], layout)
+    assert "protocol digits · checkpoint best · positive OOD · ties against-id" in far.title
+    first, second = notes(layout.conventions)
+    assert first.startswith("OOD is the positive class: FPR95 is the share of ID rejected")
+    assert second.startswith("Ties are broken against ID")
+
+
+def test_experiments_without_results_are_named() -> None:
+    runs = [config("z", seed) for seed in (1, 2)]
+    assert without_results([measured(config("goe"), {"far": 0.9})], [config("goe"), *runs]) == ("z (0/2)",)
+    assert without_results([], []) == ()
 
 
 def test_what_filters_dropped_is_a_block_of_its_own_once() -> None:
@@ -278,3 +389,16 @@ def test_what_filters_dropped_is_a_block_of_its_own_once() -> None:
         ["goe", "2/2", "10.00 ± 0.00", "12.00 ± 0.00", "75.00 ± 7.07", "50.00 ± 0.00"]
     ]
     assert not any("OOD: filter" in block.title for block in blocks(rows))
+    (other,) = (block for block in blocks(rows, parse_layout(rows="method,score")) if "filter" in block.title)
+    assert (other.header[:2], other.lines[0][0].text) == (("method", "seeds"), "goe")
+    assert not any("filter" in block.title for block in blocks(rows, parse_layout(metrics="auroc")))
+
+
+def test_what_filters_dropped_is_that_of_most_seeds() -> None:
+    facts = {"rate": 0.1}
+    items = [
+        measured(config(seed=1), {"near": 0.5}, filter=facts, score="msp"),
+        *(measured(config(seed=seed), {"near": 0.5}, filter=facts, score="energy") for seed in (1, 2)),
+    ]
+    (block,) = (block for block in blocks(aggregate(items, [])) if "filter" in block.title)
+    assert block.lines[0][1].text == "2/2"

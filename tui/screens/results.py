@@ -1,4 +1,4 @@
-"""The evaluation table, as `goe table` prints it, with the best values bold."""
+"""The evaluation table, as `goe table` prints it, best values bold, second best underlined."""
 
 import textwrap
 from typing import ClassVar
@@ -108,7 +108,7 @@ def _add_block(text: Text, block: Block, width: int) -> None:
     text.append("\n")
     for line in block.lines:
         for place, cell in enumerate(line):
-            text.append(_padded(cell.text, widths, place), "bold" if cell.best else "")
+            text.append(_padded(cell.text, widths, place), "bold" if cell.best else "underline" if cell.second else "")
         text.append("\n")
     text.append("\n")
 
