@@ -1,8 +1,10 @@
 """The paper's figures beside one's own, and the paper's layout."""
 
+import csv
 import json
 import re
 from dataclasses import replace
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from goe.core.config import RunConfig
 from goe.core.errors import ConfigError
 from goe.core.forms import render
 from goe.core.layout import parse_layout
-from goe.core.paper import figure
+from goe.core.paper import NAMES, figure
 from goe.core.records import EvalResult
 from goe.core.results import AVERAGE, Measured
 from goe.core.where import parse_where
@@ -311,3 +313,23 @@ def test_an_evaluation_record_is_all_that_is_needed(tmp_path: Path) -> None:
     path.write_text(json.dumps(record))
     assert len(tabulate([run], None, Request()).table.blocks) == 2
     assert EvalResult.__struct_fields__[0] == "version"
+
+
+def test_the_papers_own_figures_give_the_papers_table(tmp_path: Path) -> None:
+    """Line by line and column by column, from results in another order."""
+    with files("goe.core").joinpath("paper_table.csv").open(encoding="utf-8") as file:
+        header, *expected = csv.reader(file)
+    words = {word: name for names in NAMES.values() for name, word in names.items()}
+    results = []
+    for dataset, model, method, *figures in reversed(expected):
+        acc, aurc, fpr, auroc, aupr = map(float, figures)
+        keys = {"dataset": words[dataset], "model": words[model], "method": words[method]}
+        run = config(f"{words[method]}-{dataset}-{model}", scores=["energy" if method == "E-OE" else "msp"], **keys)
+        results.append(item(run, (acc / 100, aurc / 1000, fpr / 100, auroc / 100, aupr / 100, 0.5)))
+    found = paper(tmp_path, *results, paper_figures=True)
+    (block,) = found.table.blocks
+    assert (list(block.header), len(block.lines)) == (header, 30)
+    assert lines(found) == [[*line[:3], *(f"{value} [{value} +0.00]" for value in line[3:])] for line in expected]
+    best = [(line[0].text, line[1].text, line[2].text) for line in block.lines if line[3].best]  # by accuracy
+    assert {method for *_, method in best} == {"G-OE"}
+    assert len(best) == 6
