@@ -30,11 +30,11 @@ from goe.core.errors import CheckpointError, ConfigError, RunError
 from goe.core.process import myself
 from goe.core.records import Exit, Launch
 from goe.core.rundir import RunDir, write_json
-from goe.data import builtin
+from goe.data import builtin, cifar
 from goe.models import build_model
 from goe.models.authors import load_authors
 
-CLASSES: dict[str, int] = {"cifar10": 10, "cifar100": 100, "digits": builtin.NUM_CLASSES}
+CLASSES = {**{name: len(names) for name, names in cifar.CLASS_NAMES.items()}, "digits": builtin.NUM_CLASSES}
 """Known without the data, which need not be here for an import."""
 WRAPPERS = ("state_dict", "net")
 """Keys that training scripts put the weights under, beside their epoch and the like."""

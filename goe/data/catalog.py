@@ -128,14 +128,26 @@ def load_evaluation(config: RunConfig, root: Path, say: Say = lambda _: None) ->
     return EvaluationSets(benchmark, test, sets, missing)
 
 
+def benchmark_of(config: RunConfig, files: ImageFiles) -> Benchmark:
+    """The benchmark of a run without its test sets; only for ID images of one's own are images read, those of training.
+
+    Raises DataError if these are missing.
+    """
+    if config.dataset == "spiral":
+        return _spiral()
+    if config.dataset == "digits":
+        return replace(_digits(), protocol=_protocol(config)) if config.ood else _digits()
+    if config.id is None:
+        return Benchmark(config.dataset, _protocol(config), cifar.CLASS_NAMES[config.dataset], cifar.MEAN, cifar.STD)
+    images, names = _id_images(config, files, "train")
+    return _benchmark(config, names, images)
+
+
 def _test_images(config: RunConfig, files: ImageFiles) -> tuple[Benchmark, ImageSet]:
     if config.dataset == "spiral":
-        return _spiral(), spiral.splits().test
+        return benchmark_of(config, files), spiral.splits().test
     if config.dataset == "digits":
-        benchmark = _digits()
-        if config.ood:
-            benchmark = replace(benchmark, protocol=_protocol(config))
-        return benchmark, builtin.digit_splits().test
+        return benchmark_of(config, files), builtin.digit_splits().test
     test, names = _id_images(config, files, "test")
     # Normalised by the training images, whose statistics the network knows.
     train = _id_images(config, files, "train")[0] if config.id is not None else test

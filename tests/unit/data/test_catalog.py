@@ -1,13 +1,16 @@
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from goe.core.config import RunConfig
 from goe.core.errors import DataError
 from goe.data import catalog
-from goe.data.catalog import EvaluationSets, TrainingSets, load_evaluation, load_training
+from goe.data.catalog import EvaluationSets, TrainingSets, benchmark_of, load_evaluation, load_training
+from goe.data.files import ImageFiles
 from goe.data.source import Source
 
 MakeConfig = Callable[..., RunConfig]
@@ -150,3 +153,33 @@ def test_a_missing_ood_set_is_noted(
     assert [ood.name for ood in sets.ood] == ["blobs", "gaussian-noise"]
     assert list(sets.missing) == ["cifar10"]
     assert "goe data fetch cifar10" in sets.missing["cifar10"]
+
+
+def test_the_benchmark_alone_needs_no_cifar(make_config: MakeConfig, cifar_root: Path) -> None:
+    """Only the class names differ from the files', which are made up here."""
+    for name, first, last in (("cifar10", "airplane", "truck"), ("cifar100", "apple", "worm")):
+        config = make_config(dataset=name, ood=["svhn"])
+        found = benchmark_of(config, ImageFiles(NOWHERE))
+        assert (found.class_names[0], found.class_names[-1]) == (first, last)
+        assert len(set(found.class_names)) == found.num_classes == int(name.removeprefix("cifar"))
+        loaded = load_training(make_config(dataset=name, method="baseline"), cifar_root).benchmark
+        assert (found.mean, found.std) == (loaded.mean, loaded.std)
+        assert found.protocol.startswith("own-")
+
+
+def test_the_benchmark_alone_is_that_of_evaluation(make_config: MakeConfig, tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for shade, name in ((100, "cat"), (200, "dog")):
+            (tmp_path / part / name).mkdir(parents=True)
+            Image.new("RGB", (40, 32), (shade, 0, 255)).save(tmp_path / part / name / "1.png")
+    config = make_config(dataset="pets", id={"train": "train", "test": "test"}, ood=["uniform-noise"])
+    found = benchmark_of(config, ImageFiles(tmp_path))
+    assert found == load_evaluation(config, tmp_path).benchmark
+    assert found.class_names == ("cat", "dog")
+    assert found.mean == pytest.approx((150 / 255, 0.0, 1.0))
+    assert found.std == pytest.approx((50 / 255, 1 / 255, 1 / 255))
+    shutil.rmtree(tmp_path / "test")
+    assert benchmark_of(config, ImageFiles(tmp_path)) == found
+    shutil.rmtree(tmp_path / "train")
+    with pytest.raises(DataError, match="train: not found"):
+        benchmark_of(config, ImageFiles(tmp_path))
