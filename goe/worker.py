@@ -4,6 +4,7 @@
     python -m goe.worker eval REQUEST RUNDIR...
     python -m goe.worker score REQUEST RUNDIR
     python -m goe.worker import FILE RUNS CONFIG
+    python -m goe.worker export RUNDIR FORMAT CHECKPOINT SCORE OUT
 
 Exit codes are those of goe.core.errors. What it has to say goes to stdout and stderr, which the supervisor keeps in
 `train.log`.
@@ -53,6 +54,9 @@ def dispatch(argv: Sequence[str]) -> int:
             return score_command(msgspec.json.decode(rest[0], type=ScoreRequest), RunDir(Path(rest[1])))
         case "import":
             return import_command(Path(rest[0]), Path(rest[1]), config=rest[2])
+        case "export":
+            path, form, checkpoint, score, out = rest
+            return export_command(RunDir(Path(path)), form=form, checkpoint=checkpoint, score=score, out=out)
         case _:
             raise ValueError(f"unknown worker command {command!r}")
 
@@ -210,6 +214,21 @@ def import_command(file: Path, runs: Path, *, config: str) -> int:
     run = import_weights(file, runs, msgspec.json.decode(config, type=RunConfig))
     print(f"imported {file}; `goe eval {run.run_id}` evaluates it", file=sys.stderr)  # noqa: T201
     print(run.run_id)  # noqa: T201
+    return EXIT_OK
+
+
+def export_command(run: RunDir, *, form: str, checkpoint: str, score: str, out: str) -> int:
+    """Write a run's classifier as a file for other programs. What is empty is as usual."""
+    from goe.data.store import data_root
+    from goe.exporting import export_detector
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr)  # noqa: T201
+
+    place = Path(out) if out else None
+    print(  # noqa: T201
+        export_detector(run, form, checkpoint_name=checkpoint, score=score, out=place, root=data_root(), say=say)
+    )
     return EXIT_OK
 
 
