@@ -21,7 +21,19 @@ print("MODULES", *{name.partition(".")[0] for name in sys.modules})
 
 @pytest.mark.parametrize(
     "command",
-    ["--help", "--version", "runs", "runs --json", "table", "checkpoints", "queue check", "queue list", "stop base-s1"],
+    [
+        "--help",
+        "--version",
+        "runs",
+        "runs --json",
+        "table",
+        "checkpoints",
+        "queue check",
+        "queue list",
+        "stop base-s1",
+        "export base-s1 --to csv",
+        "schema eval",
+    ],
 )
 def test_no_heavy_import(command: str, finished: Lab) -> None:
     done = subprocess.run(
@@ -40,5 +52,19 @@ def test_no_heavy_import(command: str, finished: Lab) -> None:
 
 def test_every_command_has_help(lab: Lab) -> None:
     text = lab.goe("--help").stdout
-    for command in ("train", "eval", "table", "runs", "show", "checkpoints", "stop", "queue", "data", "figure", "tui"):
+    for command in (
+        "train",
+        "eval",
+        "table",
+        "runs",
+        "show",
+        "checkpoints",
+        "stop",
+        "queue",
+        "data",
+        "figure",
+        "tui",
+        "export",
+        "schema",
+    ):
         assert f"  {command} " in text
