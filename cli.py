@@ -262,8 +262,23 @@ def eval_(
         raise RunError(f"{runs}: no trained run{f' of {what}' if what else ''} to evaluate; `goe train` makes one")
     _use_data(data)
     code = _evaluate(request, ready, gpu_id)
-    _print_table(ready, queue=None, form="text")
+    _print_table(ready, queue=None, form="text", request=_just_evaluated(request, ready))
     raise typer.Exit(code)
+
+
+def _just_evaluated(request: "EvalRequest", runs: "Sequence[RunDir]") -> "Request":
+    """A table of what was asked for alone, several scores as lines below each other."""
+    from goe.core.layout import Layout
+    from goe.core.results import gather
+    from goe.core.where import Where
+    from goe.tabulate import Request
+
+    there = {item.result.score for item in gather(runs)[0]}
+    scores = [score for score in request.scores if score in there]  # one that failed has none
+    rows = ("experiment", "score") if len(scores) > 1 else ("experiment",)
+    asked = [("score", score) for score in scores]
+    asked += [("checkpoint", request.checkpoint)] if request.checkpoint and there else []
+    return Request(layout=Layout(rows=rows), where=Where(tuple(asked)), mixed=True)
 
 
 def _evaluate(request: "EvalRequest", runs: "Sequence[RunDir]", gpu_id: int | None) -> int:

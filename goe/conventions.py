@@ -5,8 +5,7 @@ No torch: a table needs the numbers of `eval/*.npz` alone.
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from math import isfinite
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ from goe.core.layout import Conventions
 from goe.core.records import EvalResult, Values
 from goe.core.results import Measured
 from goe.core.scorespecs import PROBABILITIES
-from goe.metrics import classification_metrics, detection_metrics
+from goe.metrics import as_values, classification_metrics, detection_metrics
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -65,7 +64,7 @@ def _result(result: EvalResult, arrays: Arrays, conventions: Conventions) -> Eva
     )
     return msgspec.structs.replace(
         result,
-        classification=_values(classification),
+        classification=as_values(classification),
         detection={name: _against(name, correct, id_scores, arrays, conventions) for name in result.detection},
     )
 
@@ -83,11 +82,7 @@ def _against(
     metrics = detection_metrics(
         id_scores, arrays[f"score/{name}"], correct=right, positive=conventions.positive, ties=conventions.ties
     )
-    return _values(metrics)
-
-
-def _values(metrics: Any) -> Values:
-    return {name: float(value) if isfinite(value) else None for name, value in asdict(metrics).items()}
+    return as_values(metrics)
 
 
 def _emptied(result: EvalResult) -> EvalResult:

@@ -3,8 +3,7 @@
 import io
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
-from math import isfinite
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,14 @@ from torch import Tensor
 from goe.core.config import RunConfig, Tests, with_tests
 from goe.core.errors import RunError, ScoreError
 from goe.core.evaljob import EvalProgress
-from goe.core.records import EVAL_VERSION, EvalResult, Values
+from goe.core.records import EVAL_VERSION, EvalResult
 from goe.core.rundir import RunDir, read_json, write_atomic, write_json
 from goe.core.scorespecs import PROBABILITIES
 from goe.core.specs import Baseline
 from goe.data.catalog import EvaluationSets, load_evaluation
 from goe.data.spiral import SCALE
 from goe.detectors import description, needs_gradients
-from goe.metrics import classification_metrics, detection_metrics
+from goe.metrics import DetectionMetrics, as_values, classification_metrics, detection_metrics
 from goe.outputs import SetOutputs
 from goe.scores import Outputs, Score, msp
 from goe.surface import grid, write_surface
@@ -74,12 +73,13 @@ def evaluate(
         progress(EvalProgress(note=f"without {name}: {remedy}"))
     for score in scores:
         path = run.eval / f"{checkpoint_name}-{score}-{sets.benchmark.protocol}.json"
-        if force or not _is_current(path, trained.index.weights_sha256, asked.digests):
-            try:
+        try:
+            if force or not _is_current(path, trained.index.weights_sha256, asked.digests):
                 _write(path, _Result(config, checkpoint_name, score, trained, asked))
-            except ScoreError as error:
-                done.problems.append(str(error))
-                continue
+            trained.threshold(score)  # also where only its file has gone
+        except ScoreError as error:
+            done.problems.append(str(error))
+            continue
         done.paths.append(path)
     surface = run.surface_file(checkpoint_name)
     if config.dataset == "spiral" and (force or not surface.exists() or surface.stat().st_mtime < trained.index.saved):
@@ -143,10 +143,10 @@ def _write(path: Path, wanted: _Result) -> None:
         protocol=asked.sets.benchmark.protocol,
         id_dataset=id_name,
         threshold=trained.threshold(wanted.score).value,
-        classification=_values(
+        classification=as_values(
             classification_metrics(correct, scores[id_name], probability=wanted.score in PROBABILITIES)
         ),
-        detection={ood.name: _values(_detection(ood.name, id_name, scores, right)) for ood in asked.sets.ood},
+        detection={ood.name: as_values(_detection(ood.name, id_name, scores, right)) for ood in asked.sets.ood},
         sizes={name: len(found) for name, found in scores.items()},
         digests=asked.digests,
         filter={
@@ -160,7 +160,7 @@ def _write(path: Path, wanted: _Result) -> None:
     write_json(path, result)
 
 
-def _detection(name: str, id_name: str, scores: Mapping[str, Floats], right: Mapping[str, Bools]) -> object:
+def _detection(name: str, id_name: str, scores: Mapping[str, Floats], right: Mapping[str, Bools]) -> DetectionMetrics:
     """Metrics of one OOD set against the ID test set, and the images of ID classes in the set's own list."""
     sides = [id_name, *([f"{name}/id"] if f"{name}/id" in scores else [])]
     id_scores = np.concatenate([scores[side] for side in sides])
@@ -208,12 +208,6 @@ def _is_current(path: Path, weights_sha256: str, digests: Mapping[str, str]) -> 
     except RunError:
         return False  # damaged: written anew
     return result is not None and (result.weights_sha256, result.digests) == (weights_sha256, digests)
-
-
-def _values(metrics: object) -> Values:
-    """A metrics record as plain values; NaN, which JSON has not, becomes None."""
-    fields = asdict(metrics)  # type: ignore[call-overload]
-    return {name: float(value) if isfinite(value) else None for name, value in fields.items()}
 
 
 def _save_scores(path: Path, scores: Mapping[str, Floats], right: Mapping[str, Bools], id_name: str) -> None:

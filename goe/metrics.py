@@ -6,9 +6,9 @@ sorts once.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from fractions import Fraction
-from math import ceil
+from math import ceil, isfinite
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -157,6 +157,11 @@ def classification_metrics(
         e_aurc=aurc - _best_aurc(error),
         ece=_ece(right, confidence) if probability else np.nan,
     )
+
+
+def as_values(metrics: DetectionMetrics | ClassificationMetrics) -> dict[str, float | None]:
+    """By name, as JSON has them: NaN, which it has not, becomes None."""
+    return {name: float(value) if isfinite(value) else None for name, value in asdict(metrics).items()}
 
 
 def threshold_at(id_scores: ArrayLike, share: float = 0.95) -> float:

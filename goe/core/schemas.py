@@ -8,6 +8,7 @@ import msgspec
 
 from goe.core.config import RunConfig
 from goe.core.errors import ConfigError, did_you_mean
+from goe.core.evaljob import ScoredImage
 from goe.core.records import EVAL_VERSION, CheckpointIndex, EvalResult, Exit, Launch, Metric, Status
 from goe.core.thresholds import Thresholds
 
@@ -22,7 +23,7 @@ class Described:
     version: int
     """Counts changes after which an older reader would misread the file."""
     where: str
-    """In a run's folder."""
+    """In a run's folder, or what prints it."""
 
 
 SCHEMAS: Mapping[str, Described] = {
@@ -31,6 +32,7 @@ SCHEMAS: Mapping[str, Described] = {
     "checkpoint": Described(CheckpointIndex, 1, "checkpoints/<name>.json"),
     "thresholds": Described(Thresholds, 1, "checkpoints/<weights>.thresholds.json"),
     "eval": Described(EvalResult, EVAL_VERSION, "eval/<checkpoint>-<score>-<protocol>.json"),
+    "score": Described(ScoredImage, 1, "what `goe score --json` prints, each line"),
     "launch": Described(Launch, 1, "attempts/<n>/launch.json"),
     "status": Described(Status, 1, "attempts/<n>/status.json"),
     "exit": Described(Exit, 1, "attempts/<n>/exit.json"),

@@ -15,11 +15,10 @@ from goe.figures.curves import (
     roc,
     staircase,
     thin,
-    threshold_95,
     without_floor,
 )
 from goe.figures.scores import Evaluated, Scores
-from goe.metrics import classification_metrics, detection_metrics
+from goe.metrics import classification_metrics, detection_metrics, threshold_at
 
 PERCENT = (0.0, 100.0)
 
@@ -214,7 +213,7 @@ def _histogram(label: str, scores: Scores, names: Sequence[str]) -> Chart:
         y = without_floor(y)
         title = name if place else f"ID: {name}"
         lines.append(Line(title, tuple(x.tolist()), tuple(y.tolist()), place=place, filled=True))
-    threshold = min(max(threshold_95(scores.id), float(found.edges[0])), float(found.edges[-1]))
+    threshold = min(max(threshold_at(scores.id), float(found.edges[0])), float(found.edges[-1]))
     top = max(float(density.max()) for density in found.densities.values())
     lines.append(Line("95 % of ID accepted", (threshold, threshold), (0.0, top), place=None, dotted=True))
     x_label = scores.result.score + (" (outermost bins hold what lies beyond)" if found.cut else "")

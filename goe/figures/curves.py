@@ -68,12 +68,6 @@ def best_risk_coverage(correct: Bools) -> tuple[Floats, Floats]:
     return count / len(correct), np.maximum(0, count - np.count_nonzero(correct)) / count
 
 
-def threshold_95(id_scores: Floats) -> float:
-    """The highest score from which on at least 95 % of ID is accepted: the threshold of FPR95."""
-    needed = -(-19 * len(id_scores) // 20)  # in integers: 0.95 is no binary fraction
-    return float(np.sort(id_scores)[-needed])
-
-
 def histogram(sets: dict[str, Floats], bins: int = HISTOGRAM_BINS) -> Histogram:
     """Densities of every set on common bins over the range of all.
 

@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from lab import Lab, metrics
+from PIL import Image
 
 from goe.core.errors import ConfigError
 from goe.core.records import CheckpointIndex
@@ -170,6 +171,8 @@ def files(run: RunDir) -> dict[str, list[bytes]]:
 
 def test_a_run_is_what_the_schemas_say(finished: Lab) -> None:
     found = files(with_threshold(finished))
+    Image.new("RGB", (32, 32)).save(finished.folder / "black.png")
+    found["score"] = [finished.goe("score", "base-s1", "black.png", "--json").stdout.encode()]
     assert found.keys() == SCHEMAS.keys()
     for name, contents in found.items():
         printed = finished.goe("schema", name)

@@ -142,6 +142,16 @@ def test_an_evaluation_that_was_killed_goes_on_after_its_last_whole_set(run: Run
     assert [now.part for now in again if now.done == now.total] == [*SETS[1:], "digits-validation"]
 
 
+def test_a_lost_threshold_is_found_again(run: RunDir) -> None:
+    (first,) = evaluated(run, "msp")
+    (file,) = run.checkpoints.glob("*.thresholds.json")
+    file.unlink()
+    assert evaluated(run, "msp") == [first]
+    index = read_json(run.checkpoints / "last.json", CheckpointIndex)
+    assert index is not None
+    assert read_thresholds(run, index)["msp"].value == first.threshold
+
+
 def test_one_score_that_fails_does_not_keep_the_others(run: RunDir) -> None:
     """A network of random weights calls nothing a 0, so SHE has no pattern of it."""
     done = evaluate(run, checkpoint_name="last", scores=["she", "msp"], root=run.path)

@@ -13,7 +13,6 @@ from goe.figures.curves import (
     roc,
     staircase,
     thin,
-    threshold_95,
     without_floor,
 )
 from goe.metrics import classification_metrics, detection_metrics
@@ -49,12 +48,6 @@ def test_the_best_order_has_its_errors_last() -> None:
     coverage, risk = best_risk_coverage(np.array([False, True, True, False]))
     assert coverage.tolist() == [0.25, 0.5, 0.75, 1]
     assert risk.tolist() == pytest.approx([0, 0, 1 / 3, 1 / 2])
-
-
-@pytest.mark.parametrize(("count", "threshold"), [(1, 0), (19, 0), (20, 1), (39, 1), (40, 2), (100, 5)])
-def test_threshold_that_accepts_95_percent(count: int, threshold: float) -> None:
-    """Scores 0 to count - 1: ceil(0.95 count) of them are at or above the threshold."""
-    assert threshold_95(np.arange(count, dtype=np.float64)) == threshold
 
 
 def test_histogram_on_common_bins() -> None:
