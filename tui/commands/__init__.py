@@ -1,0 +1,1 @@
+"""The plain command line: parse, call, print. Commands import what they need themselves: `--help` is instant."""

@@ -1,0 +1,78 @@
+"""`goe queue`: experiments.toml worked through."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from tui.commands.options import DEFAULT_QUEUE, DEFAULT_RUNS, AsJson, DataRoot, Gpus, QueueFile, Runs, Slots
+from tui.commands.output import print_columns, print_json
+from tui.commands.selection import use_data
+
+if TYPE_CHECKING:
+    from goe.core.queuefile import Queue
+
+queue_app = typer.Typer(help="Work through experiments.toml.", no_args_is_help=True)
+
+
+@queue_app.command("check")
+def queue_check(queue: QueueFile = DEFAULT_QUEUE) -> None:
+    """Read the queue file and report every problem with its line."""
+    from goe.core.queuefile import load_queue
+
+    found = load_queue(queue)
+    experiments = len({run.experiment for run in found.runs})
+    print(f"{queue}: {experiments} experiments, {len(found.runs)} runs, no problems")
+
+
+@queue_app.command("list")
+def queue_list(runs: Runs = DEFAULT_RUNS, queue: QueueFile = DEFAULT_QUEUE, as_json: AsJson = False) -> None:
+    """List the queue's runs in their order, with their state."""
+    from goe.core.queuefile import load_queue
+    from goe.core.report import columns, run_record
+    from goe.launch.runner import pending
+
+    views = pending(load_queue(queue), runs)
+    if as_json:
+        print_json([run_record(view) for view in views])
+    else:
+        print_columns(columns(views))
+
+
+@queue_app.command("run")
+def queue_run(
+    runs: Runs = DEFAULT_RUNS,
+    queue: QueueFile = DEFAULT_QUEUE,
+    slots: Slots = None,
+    gpus: Gpus = None,
+    data: DataRoot = None,
+) -> None:
+    """Train whatever of the queue is not done. Ctrl-C leaves training alive; the next `goe queue run` adopts it."""
+    from goe.core.queuefile import load_queue
+
+    found = load_queue(queue)
+    use_data(data, found.options.data)
+    raise typer.Exit(0 if work_through(found, runs, slots, gpus, command="goe queue run") else 1)
+
+
+def work_through(found: "Queue", runs: Path, slots: int | None, gpus: str | None, *, command: str) -> bool:
+    """Train what of a queue is not done, and show it; whether all of it is done in the end."""
+    from goe.core.errors import ConfigError
+    from goe.launch.runner import Runner, make_slots
+    from tui.progress import QueueDisplay
+
+    if gpus is not None and not all(part.isdecimal() for part in gpus.split(",")):
+        raise ConfigError([f"--gpus: {gpus!r} is not a list of GPU numbers, for example 0,2"])
+    indices = None if gpus is None else [int(part) for part in gpus.split(",")]
+    runs.mkdir(parents=True, exist_ok=True)
+    with QueueDisplay(command) as display:
+        runner = Runner(
+            found, runs.resolve(), make_slots(found.options, gpus=indices, count=slots), report=display.event
+        )
+        try:
+            complete = runner.run(idle=lambda: display.show(runner.views.values()))
+        except KeyboardInterrupt:
+            display.interrupted(runner.views.values())
+            raise typer.Exit(130) from None
+    display.summary(runner.views.values())
+    return complete

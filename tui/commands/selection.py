@@ -1,0 +1,42 @@
+"""Which runs are meant, where the data sets are, and how the worker is started."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from goe.core.rundir import RunDir
+
+
+WORKER = [sys.executable, "-P", "-m", "goe.worker"]
+"""The process that imports torch."""
+
+
+def select(runs: Path, names: Sequence[str] | None, dataset: str | None, model: str | None) -> "list[RunDir]":
+    """The named runs, or all of the folder that are on this data set and of this model. Raises RunError."""
+    from goe.core.config import MODEL_ALIASES
+    from goe.core.errors import RunError
+    from goe.core.rundir import find_runs, resolve_run
+
+    if names:
+        return [resolve_run(runs, name) for name in names]
+    wanted_model = MODEL_ALIASES.get(model, model) if model else None
+    found = []
+    for run in find_runs(runs):
+        try:
+            config = run.config()
+        except RunError as error:
+            print(f"warning: {error}", file=sys.stderr)
+            continue
+        if dataset in {None, config.dataset} and wanted_model in {None, config.model}:
+            found.append(run)
+    return found
+
+
+def use_data(chosen: Path | None, otherwise: str = "") -> Path:
+    """The folder with the data sets, told to every process started from here."""
+    root = chosen or Path(otherwise or "data")
+    os.environ["GOE_DATA"] = str(root.absolute())
+    return root

@@ -1,0 +1,149 @@
+"""`goe train`: one run."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tui.commands.options import DEFAULT_RUNS, DataRoot, Runs
+from tui.commands.selection import use_data
+from tui.commands.tables import print_table
+
+if TYPE_CHECKING:
+    from goe.core.config import RunConfig
+    from goe.core.rundir import RunDir
+
+
+def train(
+    dataset: Annotated[str, typer.Option(help="ID data set: digits, cifar10, cifar100, spiral.")] = "digits",
+    model: Annotated[
+        str | None, typer.Option(help="wrn-D-W, resnet-18, -34, -50, densenet-bc-L-k, mlp-…; also wrn, res34, dense.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="baseline, oe, energy-oe, mixoe, udg, goe.")] = "goe",
+    trial: Annotated[str, typer.Option(help="Trial number; it is the seed.")] = "1",
+    name: Annotated[str | None, typer.Option(help="Experiment name (default: method-dataset-model).")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Number of epochs.")] = None,
+    k: Annotated[int | None, typer.Option("--k", "--filtered-num", "--filtered_num", help="Filter's k.")] = None,
+    estimation: Annotated[
+        str | None, typer.Option("--estimation", "--estimation-func", help="Filter by msp, margin or entropy.")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Filter strategy: topk, static, adaptive, quantile, none.")
+    ] = None,
+    gpu_id: Annotated[
+        int | None, typer.Option(help="GPU to use (default: one that is free; without GPUs, the CPU).")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of experiments.toml.")
+    ] = None,
+    runs: Runs = DEFAULT_RUNS,
+    data: DataRoot = None,
+    detach: Annotated[bool, typer.Option("--detach", help="Start the training and return.")] = False,
+) -> None:
+    """Train one run and watch it. Closing the terminal leaves it running; the same command shows it again."""
+    from goe.core.rundir import RunDir
+
+    raw: dict[str, Any] = {"dataset": dataset, "method": {"name": method}}
+    optional = {"model": model, "epochs": epochs}
+    raw |= {key: value for key, value in optional.items() if value is not None}
+    chosen = {"k": k, "estimation": estimation, "strategy": strategy}
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    if chosen:
+        raw["method"]["filter"] = chosen
+    config = config_of(raw, settings or [], trial, name)
+    runs.mkdir(parents=True, exist_ok=True)
+    use_data(data)
+    _attach(RunDir.create(runs.resolve(), config), gpu_id, detach=detach)
+
+
+_OWN = {"experiment": "name", "name": "name", "seed": "trial", "seeds": "trial"}
+"""Keys with an option of their own."""
+
+
+def config_of(raw: dict[str, Any], settings: Sequence[str], trial: str, name: str | None) -> "RunConfig":
+    """One run's configuration from options. Raises ConfigError with every problem."""
+    import tomli
+
+    from goe.core.config import complete, merge, spell_out
+    from goe.core.errors import ConfigError
+
+    problems: list[str] = []
+    if not trial.isdecimal():
+        problems.append(f"--trial: {trial!r} is not a number; write 1 or 01")
+    for setting in settings:
+        key, separator, value = setting.partition("=")
+        try:
+            added = tomli.loads(setting if separator else "")
+        except tomli.TOMLDecodeError:
+            try:
+                added = tomli.loads(f'{key} = "{value}"')  # a bare word is meant as a string
+            except tomli.TOMLDecodeError:
+                added = {}
+        if not added:
+            problems.append(f"--set: {setting!r} is not KEY=VALUE, for example --set lr=0.05")
+        problems += [f"--set: {key}: use --{_OWN[key]} instead" for key in added if key in _OWN]
+        raw = merge(raw, spell_out(added))
+    draft = spell_out(raw)
+    chosen = draft["method"].get("name") if isinstance(draft["method"], dict) else None  # what is wrong comes below
+    label = name or "-".join(str(part) for part in (chosen, draft["dataset"], draft.get("model")) if part)
+    raw = {**raw, "experiment": label, "seed": int(trial) if trial.isdecimal() else 0}
+    config = complete(raw, lambda path, finding: problems.append(f"--{'.'.join(path)}: {finding}"))
+    if config is not None and config.init_from is not None and config.init_from.experiment:
+        problems.append(
+            "--set: init-from: `goe train` knows no other experiments; give a run's folder (./runs/RUN) or file"
+        )
+    if problems or config is None:
+        raise ConfigError(problems)
+    return config
+
+
+def _attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
+    """Start the run unless it is done or alive, and show its progress to its end."""
+    from goe.core.overview import view_run
+    from goe.core.state import RunState
+    from goe.launch.local import LocalLauncher
+    from tui.progress import follow
+
+    view = view_run(run)
+    if view.state is RunState.DONE:
+        print(f"{run.run_id} is done; nothing to train. `goe eval {run.run_id}` evaluates it", file=sys.stderr)
+        return
+    if view.state is RunState.BROKEN:
+        from goe.core.errors import RunError
+
+        raise RunError(str(view.problem))
+    if view.state.is_live:
+        print(f"{run.run_id} runs already; showing it", file=sys.stderr)
+    else:
+        LocalLauncher().launch(run, _slot(run.path.parent, gpu_id), attempt=view.attempt + 1)
+    if detach:
+        print(run.run_id)
+        return
+    code = follow(run)
+    if code == 0:
+        print_table([run], queue=None, form="text")
+    raise typer.Exit(code)
+
+
+def _slot(runs: Path, gpu_id: int | None) -> Any:
+    from goe.core.overview import view_runs
+    from goe.core.queuefile import QueueOptions
+    from goe.launch.base import Slot
+    from goe.launch.gpu import gpu_indices
+    from goe.launch.runner import free_slots, make_slots
+
+    present = gpu_indices()
+    if not present:
+        if gpu_id is not None:
+            print(f"--gpu-id {gpu_id}: this machine has no GPU; training on the CPU", file=sys.stderr)
+        return Slot()
+    if gpu_id is not None and gpu_id not in present:  # the run would quietly train on the CPU
+        from goe.core.errors import ConfigError
+
+        raise ConfigError([f"--gpu-id: no GPU {gpu_id} here; there are {', '.join(map(str, present))}"])
+    if gpu_id is not None:
+        return Slot(gpus=(gpu_id,))
+    slots = make_slots(QueueOptions(), gpus=present)
+    return next(iter(free_slots(slots, [view for view in view_runs(runs) if view.state.is_live])), slots[0])
