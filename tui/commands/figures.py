@@ -22,16 +22,10 @@ FigureOut = Annotated[
     Path | None, typer.Option("--out", metavar="FILE", help="Where to: .png, .svg or .pdf (default: FIGURE.png).")
 ]
 InTerminal = Annotated[bool, typer.Option("--terminal", help="Draw it in the terminal; in a file only with --out.")]
-
-
 FigureScore = Annotated[str, typer.Option("--score", help="Default: the first configured one that has a result.")]
 FigureProtocol = Annotated[str, typer.Option("--protocol", help="Which OOD test sets, where a run has several.")]
-
-
 FigureCheckpoint = Annotated[str, typer.Option("--checkpoint", help="best, last, … (default: as configured).")]
 FigureSet = Annotated[str, typer.Option("--set", metavar="NAME", help="This OOD test set alone.")]
-
-
 BySteps = Annotated[bool, typer.Option("--steps", help="Over steps, as recorded while training, each run for itself.")]
 
 

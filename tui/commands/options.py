@@ -9,22 +9,14 @@ Runs = Annotated[
     Path, typer.Option("--runs", "--save-path", envvar="GOE_RUNS", metavar="DIR", help="The folder with the runs.")
 ]
 QueueFile = Annotated[Path, typer.Option("--queue", envvar="GOE_QUEUE", metavar="FILE", help="The queue file to read.")]
-
-
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 RunNames = Annotated[list[str] | None, typer.Argument(metavar="RUN…", help="Run ids, or unique beginnings of them.")]
-
-
 Slots = Annotated[
     int | None, typer.Option("--slots", min=1, help="Runs at once (default: as the queue says, or one a GPU).")
 ]
 Gpus = Annotated[str | None, typer.Option("--gpus", help="GPUs to use, e.g. 0,2.")]
-
-
 DataRoot = Annotated[
     Path | None, typer.Option("--data", envvar="GOE_DATA", metavar="DIR", help="The folder with data sets.")
 ]
 DEFAULT_RUNS = Path("runs")
-
-
 DEFAULT_QUEUE = Path("experiments.toml")

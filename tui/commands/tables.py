@@ -23,8 +23,6 @@ Conditions = Annotated[
     ),
 ]
 PositiveClass = Annotated[str, typer.Option("--positive", help="id or ood: the class to be found at 95 %.")]
-
-
 TiesCount = Annotated[str, typer.Option("--ties", help="mid-rank or against-id, as the authors' curve.")]
 
 
