@@ -9,6 +9,7 @@ import hashlib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
+from types import NoneType
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
@@ -299,8 +300,8 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 def _check_field(kind: Any, value: Any, path: Path, report: Report) -> Any:
     if kind == Method:
         return _check_method(value, path, report)
-    if value is not None:
-        kind = {InitFrom | None: InitFrom, OwnImages | None: OwnImages}.get(kind, kind)
+    if value is not None and NoneType in get_args(kind):
+        (kind,) = set(get_args(kind)) - {NoneType}
     if isinstance(kind, type) and issubclass(kind, Struct):
         return kind(**check_struct(kind, value, path, report))
     if isinstance(value, float) and not math.isfinite(value):

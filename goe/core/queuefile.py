@@ -9,7 +9,7 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import tomli
@@ -25,15 +25,17 @@ from goe.core.config import (
     unknown_key,
 )
 from goe.core.errors import ConfigError
+from goe.core.jobs import Job, JobOptions, Retry, order_problems
 from goe.core.lineage import tie
-from goe.core.specs import Natural, Positive
+from goe.core.specs import Natural, NonNegative, Positive, StrictlyPositive
 from goe.core.tomlpos import KeyPath, key_lines, line_of
 
 Table: TypeAlias = Mapping[str, Any]
 
 TOP_KEYS = ("queue", "defaults", "experiment")
 RUN_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(RunConfig)) - {"experiment", "seed"}
-EXPERIMENT_KEYS = RUN_KEYS | {"name", "seeds", "sweep"}
+JOB_KEYS = frozenset(field.encode_name for field in msgspec.structs.fields(JobOptions))
+EXPERIMENT_KEYS = RUN_KEYS | JOB_KEYS | {"name", "seeds", "sweep"}
 
 
 class QueueOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
@@ -45,6 +47,15 @@ class QueueOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """The GPUs to use, one run on each; all of the machine's when left out, none when empty."""
     data: str = ""
     """The folder with the data sets, relative to the current one; GOE_DATA and `--data` come first."""
+    retry: Retry = Retry()
+    """After which failures runs are started again."""
+    min_free: NonNegative = 1.0
+    """GiB that must be free on the disk of the runs for a run to be started."""
+    notify: tuple[str, ...] = ()
+    """Commands, or URLs of webhooks, ntfy, Slack or Discord, told of what happens."""
+    notify_on: tuple[Literal["done", "failed", "empty"], ...] = ("done", "failed", "empty")
+    grace: StrictlyPositive = 30.0
+    """Seconds a cancelled run has to stop by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +64,13 @@ class Queue:
 
     path: Path
     options: QueueOptions
-    runs: tuple[RunConfig, ...]
-    """In the order they are started."""
+    jobs: tuple[Job, ...]
+    """In the file's order."""
+
+    @property
+    def runs(self) -> tuple[RunConfig, ...]:
+        """The configurations of the jobs."""
+        return tuple(job.config for job in self.jobs)
 
 
 def load_queue(path: Path) -> Queue:
@@ -105,10 +121,14 @@ class _Reader:
         for key in self.table.keys() - set(TOP_KEYS):
             self._report((key,), unknown_key(key, TOP_KEYS))
         options = self._options() if self._is_table("queue") else QueueOptions()
-        runs = tie(tuple(self._runs()), self._in_lineage)
+        jobs = tuple(self._jobs())
+        runs = tie([job.config for job in jobs], self._in_lineage)
+        jobs = tuple(msgspec.structs.replace(job, config=config) for job, config in zip(jobs, runs, strict=True))
+        for experiment, finding in order_problems(jobs, self.places):
+            self._in(*self.places[experiment], ("after",), finding)
         if self.problems:
             raise ConfigError([f"{self.path}:{line}: {text}" for line, text in sorted(self.problems)])
-        return Queue(self.path, options, runs)
+        return Queue(self.path, options, jobs)
 
     def _report(self, path: KeyPath, finding: str) -> None:
         self.problems.add((line_of(self.lines, path) or 1, finding))
@@ -125,10 +145,10 @@ class _Reader:
 
         return QueueOptions(**check_struct(QueueOptions, self.table.get("queue", {}), (), report))
 
-    def _runs(self) -> Iterator[RunConfig]:
+    def _jobs(self) -> Iterator[Job]:
         defaults = _named(self.table.get("defaults", {}), DEFAULT_METHOD) if self._is_table("defaults") else {}
-        for key in defaults.keys() - RUN_KEYS - {"seeds"}:
-            self._report(("defaults", key), unknown_key(key, RUN_KEYS | {"seeds"}))
+        for key in defaults.keys() - RUN_KEYS - JOB_KEYS - {"seeds"}:
+            self._report(("defaults", key), unknown_key(key, RUN_KEYS | JOB_KEYS | {"seeds"}))
         experiments = self.table.get("experiment", [])
         if not isinstance(experiments, list) or not all(isinstance(entry, dict) for entry in experiments):
             self._report(("experiment",), "write each experiment as [[experiment]], with two brackets")
@@ -139,7 +159,7 @@ class _Reader:
         for index, entry in enumerate(experiments):
             yield from self._experiment(index, entry, defaults, names)
 
-    def _experiment(self, index: int, entry: Table, defaults: Table, names: dict[str, int]) -> Iterator[RunConfig]:
+    def _experiment(self, index: int, entry: Table, defaults: Table, names: dict[str, int]) -> Iterator[Job]:
         where: KeyPath = ("experiment", index)
         for key in entry.keys() - EXPERIMENT_KEYS:
             self._report((*where, key), unknown_key(key, EXPERIMENT_KEYS))
@@ -158,11 +178,16 @@ class _Reader:
             self.places.setdefault(variant.name, (where, variant))
             table = _drop(merge(_drop(defaults, {"seeds"}), variant.table), {"name", "seeds", "sweep"})
             known = {key: value for key, value in table.items() if key in RUN_KEYS}
+
+            def report(path: tuple[str, ...], finding: str, variant: _Variant = variant) -> None:
+                self._in(where, variant, path, finding)
+
+            queued = {key: value for key, value in table.items() if key in JOB_KEYS}
+            options = check_struct(JobOptions, queued, (), report)
             for seed in seeds:
-                raw = {**known, "experiment": variant.name, "seed": seed}
-                config = complete(raw, lambda path, finding, v=variant: self._in(where, v, path, finding))  # type: ignore[misc]
-                if config is not None:
-                    yield config
+                config = complete({**known, "experiment": variant.name, "seed": seed}, report)
+                if config is not None and None not in options.values():
+                    yield Job(config=config, options=JobOptions(**options))
 
     def _in(self, where: KeyPath, variant: _Variant, path: tuple[str, ...], finding: str) -> None:
         """Report a finding at the place its value came from: sweep, experiment or defaults."""

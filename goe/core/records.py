@@ -23,6 +23,8 @@ class Launch(Struct, frozen=True, kw_only=True):
     supervisor: ProcessId
     worker: ProcessId | None = None
     gpus: tuple[int, ...] = ()
+    gpu_share: float = 1.0
+    """Of each GPU in `gpus`."""
     threads: int | None = None
     started: float
     """Unix time."""
@@ -38,6 +40,8 @@ class Exit(Struct, frozen=True, kw_only=True):
     ended: float
     peak_memory: int
     """Bytes: largest resident size of the worker."""
+    cause: str = ""
+    """Of a failure, a Cause (goe/core/jobs.py); empty for what did not fail, or before causes were recorded."""
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -54,7 +54,7 @@ def spiral_queue(seeds: int) -> Queue:
     """The packaged queue of the figure's runs, those with seeds 1 to `seeds`; at most SEEDS."""
     path = files("goe.figures") / "spiral.toml"
     queue = parse_queue(path.read_text(encoding="utf-8"), Path(str(path)))
-    return replace(queue, runs=tuple(config for config in queue.runs if config.seed <= seeds))
+    return replace(queue, jobs=tuple(job for job in queue.jobs if job.config.seed <= seeds))
 
 
 def read_panels(runs: Sequence[RunDir]) -> list[Panel]:

@@ -132,7 +132,7 @@ WRONG = [
     (HEAD + 'epochs = "three"\n', ["3: epochs: expected int, got str"]),
     (HEAD + "[defaults]\nlr = true\n", ["4: lr: expected float, got bool"]),
     ("[queue]\nslots = 0\n" + HEAD, ["2: slots: expected int >= 1, got 0"]),
-    ("[queue]\n\ngpus = 'all'\n" + HEAD, ["3: gpus: expected array | null, got str"]),
+    ("[queue]\n\ngpus = 'all'\n" + HEAD, ["3: gpus: expected array, got str"]),
     ("queue = 3\n" + HEAD, ["1: queue must be a table: [queue]"]),
     ("defaults = 3\n" + HEAD, ["1: defaults must be a table: [defaults]"]),
     ('[experiment]\nname = "a"\n', ["1: write each experiment as [[experiment]], with two brackets"]),
@@ -247,3 +247,27 @@ def test_byte_order_mark_and_windows_line_ends_do_no_harm(tmp_path: Path) -> Non
     path.write_bytes(b"\xef\xbb\xbf" + HEAD.replace("\n", "\r\n").encode() + b"lrr = 1\r\n")
     with pytest.raises(ConfigError, match=r'q\.toml:3: unknown key "lrr"'):
         load_queue(path)
+
+
+def test_how_runs_are_queued_changes_no_run_id() -> None:
+    plain = queue('[[experiment]]\nname = "a"\n')
+    changed = queue('[defaults]\npriority = 2\n[[experiment]]\nname = "a"\nhold = true\nretry = { signal = 0 }\n')
+    assert changed.runs == plain.runs
+    (job,) = changed.jobs
+    assert (job.options.priority, job.options.hold, job.options.after) == (2, True, ())
+    assert job.options.retry is not None
+    assert (job.options.retry.limit("signal"), job.options.retry.limit("lost")) == (0, 20)
+    assert (job.options.retry.limit("user"), job.options.retry.limit("bug")) == (0, 0)
+
+
+def test_what_waits_for_what_is_checked() -> None:
+    text = '[[experiment]]\nname = "a"\nafter = ["b"]\n[[experiment]]\nname = "b"\nafter = ["c", "dd"]\n'
+    text += '[[experiment]]\nname = "c"\nafter = ["a"]\n'
+    found = problems(text.replace('["a"]', '["a"]\nlr = -1'))
+    assert found == [
+        'queue.toml:6: after: no experiment is called "dd"',
+        "queue.toml:10: lr: expected float > 0.0, got -1",
+    ]
+    assert "queue.toml:3: after: a waits for b waits for c waits for a, a circle" in problems(
+        text.replace(', "dd"', "")
+    )
