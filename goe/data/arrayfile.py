@@ -1,8 +1,10 @@
-"""Writing a `.npy` of images whose number is known only at the end, without holding them."""
+"""A `.npy` of images: written without holding them, their number known only at the end, and looked at later."""
 
 import os
 from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
 
 from goe.data.source import Pixels
 
@@ -28,6 +30,16 @@ def write_images(path: Path, side: int, images: Iterable[Pixels]) -> int:
     finally:
         beside.unlink(missing_ok=True)
     return count
+
+
+def count_images(path: Path, side: int) -> int | None:
+    """How many (side, side, 3) images `path` holds; None where it is missing, cut or of another form."""
+    try:
+        data = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = isinstance(data, np.ndarray) and data.dtype == np.uint8 and data.shape[1:] == (side, side, 3)
+    return len(data) if whole else None
 
 
 def _header(count: int, side: int) -> bytes:

@@ -17,7 +17,7 @@ from PIL import Image
 
 from goe.core.errors import DataError, RunError
 from goe.core.rundir import read_json, write_json
-from goe.data.arrayfile import write_images
+from goe.data.arrayfile import count_images, write_images
 from goe.data.imagelist import ImageList
 from goe.data.source import Pixels
 
@@ -114,10 +114,9 @@ def _key(images: ImageList, side: int) -> str:
 def _is_whole(array: Path, index: Path, side: int) -> bool:
     try:
         found = read_json(index, Index)
-        data = np.load(array, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError, RunError):
+    except (OSError, RunError):
         return False
-    return found is not None and data.shape == (found.kept, side, side, 3) and data.dtype == np.uint8
+    return found is not None and count_images(array, side) == found.kept
 
 
 def _build(images: ImageList, side: int, array: Path, index: Path, progress: Callable[[int, int], None]) -> None:
@@ -152,7 +151,7 @@ def decode(path: Path, side: int) -> Pixels | str:
     try:
         with Image.open(path) as image:
             image.load()
-            return np.asarray(_fitted(_rgb(image), side))
+            return np.asarray(fitted(_rgb(image), side))
     except Exception as error:  # noqa: BLE001 - a damaged image raises whatever its decoder met first
         return f"{type(error).__name__}: {error}".replace(str(path), path.name)
 
@@ -165,7 +164,7 @@ def _rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
-def _fitted(image: Image.Image, side: int) -> Image.Image:
+def fitted(image: Image.Image, side: int) -> Image.Image:
     """`image` with its short side resized and its centre cut out, rounded as torchvision rounds."""
     width, height = image.size
     short = min(width, height)

@@ -1,7 +1,8 @@
 """Downsampled ImageNet (Chrabaszcz et al. 2017, arXiv:1707.08819) as published: ten pickled batches of uint8 planes."""
 
+import hashlib
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 from filelock import FileLock
 
 from goe.core.errors import DataError
-from goe.data.arrayfile import write_images
+from goe.data.arrayfile import count_images, write_images
 from goe.data.source import ArraySource, Pixels
 
 BATCHES = 10
@@ -47,16 +48,22 @@ def imagenet(name: str, folder: Path, cache: Path) -> ArraySource:
     absent = [path.name for path in paths if not path.is_file()]
     if absent:
         raise DataError(f"{name}: {folder} lacks {', '.join(absent)}; put all {BATCHES} batches there")
-    place = cache / f"{name}-{sum(path.stat().st_size for path in paths)}.npy"
+    place = cache / f"{name}-{_key(paths)}.npy"
     try:
         cache.mkdir(parents=True, exist_ok=True)
         with FileLock(f"{place}.lock"):
-            if not place.exists():
+            if not count_images(place, SIDE):
                 write_images(place, SIDE, (block for path in paths for block in _read(path)))
         return ArraySource.ood(name, np.load(place, mmap_mode="r", allow_pickle=False))
     except OSError as error:
         where = error.filename or cache
         raise DataError(f"{name}: {where}: {error.strerror}; the converted images take up to 4 GB there") from error
+
+
+def _key(paths: Sequence[Path]) -> str:
+    """16 hex digits of the batches' sizes and times."""
+    stats = [path.stat() for path in paths]
+    return hashlib.sha256(repr([(stat.st_size, stat.st_mtime_ns) for stat in stats]).encode()).hexdigest()[:16]
 
 
 def _read(path: Path) -> Iterator[Pixels]:

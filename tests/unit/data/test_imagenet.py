@@ -1,5 +1,6 @@
 """Downsampled ImageNet: ten batches as published become one array, once, and nothing in them is run."""
 
+import os
 import pickle
 from pathlib import Path
 
@@ -35,6 +36,25 @@ def test_images_of_32_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert set(source.labels()) == {-1}
     monkeypatch.setattr(module, "_read", lambda _: pytest.fail("converted again"))
     assert len(imagenet("imagenet-32", tmp_path / "in", tmp_path / "cache")) == 16
+
+
+def test_a_cut_cache_is_made_again(tmp_path: Path) -> None:
+    expected = write(tmp_path / "in", 32, SIZES)
+    imagenet("imagenet-32", tmp_path / "in", tmp_path / "cache")
+    (cached,) = (tmp_path / "cache").glob("*.npy")
+    for content in (cached.read_bytes()[:-1], cached.read_bytes()[:60], b""):
+        cached.write_bytes(content)
+        assert np.array_equal(imagenet("imagenet-32", tmp_path / "in", tmp_path / "cache").data, expected)
+
+
+def test_batches_that_were_exchanged_are_read_again(tmp_path: Path) -> None:
+    write(tmp_path / "in", 32, SIZES)
+    imagenet("imagenet-32", tmp_path / "in", tmp_path / "cache")
+    batch = tmp_path / "in/train_data_batch_2"
+    other = {"data": np.full((1, 3072), 7, np.uint8), "labels": [1], "mean": np.full(3072, 7.0)}
+    batch.write_bytes(pickle.dumps(other, protocol=2))
+    os.utime(batch, ns=(0, 0))
+    assert (imagenet("imagenet-32", tmp_path / "in", tmp_path / "cache").data[3] == 7).all()
 
 
 def test_images_of_64_pixels_are_halved(tmp_path: Path) -> None:
