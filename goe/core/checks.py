@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
-from goe.core.dataspecs import ALL, DATASETS, OOD_SETS, OwnSource, is_path
+from goe.core.dataspecs import ALL, DATASETS, OOD_SETS, OwnSource, is_list, is_path
 from goe.core.errors import did_you_mean
 from goe.core.specs import GOE, UDG, EnergyOE, Filter, MixOE
 
@@ -89,6 +89,19 @@ def _check_data(config: "RunConfig") -> Iterator[Finding]:
 
 def check_ood(config: "RunConfig") -> Iterator[Finding]:
     """Which OOD test sets exist, and which protocol has them."""
+    yield from _check_ood_names(config)
+    if config.ood and config.dataset == "spiral":
+        yield {"ood", "dataset"}, ("ood",), "the spirals' OOD points are fixed; leave it out"
+    if config.protocol != "default" and config.dataset not in {"cifar10", "cifar100"}:
+        yield {"protocol", "dataset"}, ("protocol",), f'"{config.protocol}" is a protocol for cifar10 and cifar100'
+    if config.protocol != "default" and config.ood:
+        yield {"protocol", "ood"}, ("ood",), f'protocol "{config.protocol}" has its own test sets; leave it out'
+    if config.ood_mode != "drop" and config.protocol not in {"scood", "goe2024"} and not any(map(is_list, config.ood)):
+        found = "only for the protocols scood and goe2024, and for image lists in ood"
+        yield {"ood-mode", "protocol", "ood"}, ("ood-mode",), found
+
+
+def _check_ood_names(config: "RunConfig") -> Iterator[Finding]:
     for name in config.ood:
         if name == ALL:
             if len(config.ood) > 1:
@@ -98,14 +111,8 @@ def check_ood(config: "RunConfig") -> Iterator[Finding]:
             yield {"ood"}, ("ood",), f"{found}, or a path with a /"
         elif name == config.dataset:
             yield {"ood", "dataset"}, ("ood",), f'"{name}" is the ID set'
-    if config.ood and config.dataset == "spiral":
-        yield {"ood", "dataset"}, ("ood",), "the spirals' OOD points are fixed; leave it out"
-    if config.protocol != "default" and config.dataset not in {"cifar10", "cifar100"}:
-        yield {"protocol", "dataset"}, ("protocol",), f'"{config.protocol}" is a protocol for cifar10 and cifar100'
-    if config.protocol != "default" and config.ood:
-        yield {"protocol", "ood"}, ("ood",), f'protocol "{config.protocol}" has its own test sets; leave it out'
-    if config.ood_mode != "drop" and config.protocol not in {"scood", "goe2024"}:
-        yield {"ood-mode", "protocol"}, ("ood-mode",), "only for the protocols scood and goe2024"
+        elif (name, config.dataset) == ("mnist", "digits"):
+            yield {"ood", "dataset"}, ("ood",), '"mnist" shows the ID classes of digits'
 
 
 def _check_spiral(config: "RunConfig") -> Iterator[Finding]:

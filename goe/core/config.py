@@ -220,7 +220,7 @@ def with_tests(config: RunConfig, tests: Tests) -> RunConfig:
     """`config` with other OOD test sets. Raises ConfigError for what does not go together."""
     chosen = {name: value for name, value in msgspec.structs.asdict(tests).items() if value is not None}
     if tests.ood and tests.protocol is None:
-        chosen |= {"protocol": "default", "ood_mode": "drop"}
+        chosen = {"protocol": "default", "ood_mode": "drop", **chosen}
     if tests.protocol is not None:
         chosen = {"ood": (), "ood_mode": "drop", **chosen}
     changed = msgspec.structs.replace(config, **chosen)

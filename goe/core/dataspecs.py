@@ -34,6 +34,8 @@ OODName: TypeAlias = Literal[
     "tin-resize",
     "tiny-imagenet",
     "inaturalist",
+    "mnist",
+    "fashion-mnist",
     "blobs",
     "gaussian-noise",
     "uniform-noise",
@@ -47,8 +49,8 @@ Protocol: TypeAlias = Literal["default", "scood", "goe2024", "openood"]
 synthetic ones. `goe2024`: the same with the lists that the G-OE authors' code reads, those of CIFAR-100 for either ID
 set. `openood`: OpenOOD v1.5's near and far sets for CIFAR."""
 OODMode: TypeAlias = Literal["drop", "as-id", "dataset"]
-"""What becomes of images of ID classes in SC-OOD's test sets: left out (as the G-OE authors), added to the ID test set
-(as SC-OOD), or OOD like the data set they come from."""
+"""What becomes of images of ID classes in SC-OOD's test sets and in one's own lists of that form: left out (as the G-OE
+authors), added to the ID test set (as SC-OOD), or OOD like the data set they come from."""
 Order: TypeAlias = Literal["auto", "shuffled", "blocks", "sequential-offset"]
 
 
@@ -84,4 +86,15 @@ class Outliers(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
 
 def is_path(name: str) -> bool:
     """Whether an OOD set is named by a folder or list of one's own rather than by its name."""
-    return "/" in name or name.endswith(".txt")
+    return "/" in name or is_list(name)
+
+
+def is_list(name: str) -> bool:
+    """Whether an OOD set is named by an image list."""
+    return split_list(name)[0].endswith(".txt")
+
+
+def split_list(name: str) -> tuple[str, str | None]:
+    """`LIST.txt@IMAGES` parted: the list, and the folder in which its paths begin; None where `name` gives none."""
+    head, mark, images = name.partition(".txt@")
+    return (f"{head}.txt", images) if mark else (name, None)

@@ -15,7 +15,7 @@ from goe.core.errors import DataError, MissingError
 from goe.core.specs import Baseline
 from goe.data import builtin, cifar, spiral
 from goe.data.files import ImageFiles, Say, class_names
-from goe.data.ood import OTHER_CIFAR, OODSet, named, openood, scood, synthetic_sets
+from goe.data.ood import OTHER_CIFAR, OODSet, named, openood, openood_id, scood, synthetic_sets
 from goe.data.outliers import OutlierSet, contaminate, outlier_source
 from goe.data.source import ArraySource, ImageSet, Source
 from goe.data.splits import HELD_OUT, hold_out, read_index
@@ -125,6 +125,11 @@ def load_evaluation(config: RunConfig, root: Path, say: Say = lambda _: None) ->
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise DataError(f"ood: two test sets are called {', '.join(twice)}; give their folders or lists other names")
+    for each in sets:
+        if each.with_id is not None and each.with_id.targets.max() >= benchmark.num_classes:
+            found = f"{each.name}: its list has an sc_label of {each.with_id.targets.max()}"
+            labels = f"{benchmark.name} has the classes 0 to {benchmark.num_classes - 1}"
+            raise DataError(f'{found}, and {labels}; is it of another ID set? ood-mode = "drop" asks for no class')
     return EvaluationSets(benchmark, test, sets, missing)
 
 
@@ -149,6 +154,8 @@ def _test_images(config: RunConfig, files: ImageFiles) -> tuple[Benchmark, Image
     if config.dataset == "digits":
         return benchmark_of(config, files), builtin.digit_splits().test
     test, names = _id_images(config, files, "test")
+    if config.protocol == "openood":
+        test = openood_id(config, files)
     # Normalised by the training images, whose statistics the network knows.
     train = _id_images(config, files, "train")[0] if config.id is not None else test
     return _benchmark(config, names, train), test
@@ -182,6 +189,8 @@ def _all_sets(config: RunConfig, files: ImageFiles) -> tuple[tuple[OODSet, ...],
     sets, absent = _ood_sets(msgspec.structs.replace(config, ood=()), files)
     found, missing_sets = list(sets), dict(absent)
     known = {config.dataset, *absent, *(each.name for each in sets)}
+    if config.dataset == "digits":
+        known.add("mnist")  # it shows the ID classes
     for name in OOD_SETS:
         if name in known:
             continue
@@ -236,9 +245,9 @@ def _protocol(config: RunConfig) -> str:
     """The protocol's name in results; sets of one's own choice are told apart by a digest of their names."""
     if config.ood == (ALL,):
         return ALL
-    if config.ood:
-        return f"own-{hashlib.sha256(' '.join(config.ood).encode()).hexdigest()[:8]}"
     mode = "" if config.ood_mode == "drop" else f"-{config.ood_mode}"
+    if config.ood:
+        return f"own-{hashlib.sha256(' '.join(config.ood).encode()).hexdigest()[:8]}{mode}"
     return f"{config.protocol}{mode}"
 
 

@@ -34,12 +34,14 @@ class ImageList:
     """(N,) ID class by meaning (SC-OOD): also of images from other data sets that show an ID class."""
     full_labels: Labels
     """(N,) class among all of its own data set."""
+    semantic: NDArray[np.bool_]
+    """(N,) True where a dictionary said `sc_label`; else it is taken from `label`."""
 
     def select(self, keep: NDArray[np.bool_]) -> "ImageList":
         """The images where `keep` (N,) is True."""
         files = tuple(file for file, kept in zip(self.files, keep, strict=True) if kept)
-        labels, sc_labels, full_labels = (part[keep] for part in (self.labels, self.sc_labels, self.full_labels))
-        return replace(self, files=files, labels=labels, sc_labels=sc_labels, full_labels=full_labels)
+        names = ("labels", "sc_labels", "full_labels", "semantic")
+        return replace(self, files=files, **{name: getattr(self, name)[keep] for name in names})
 
 
 def read_list(path: Path, root: Path) -> ImageList:
@@ -54,7 +56,7 @@ def read_list(path: Path, root: Path) -> ImageList:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: can't be read as a list of images: {error}") from None
     files: list[str] = []
-    labels: list[tuple[int, int, int]] = []
+    labels: list[tuple[int, int, int, bool]] = []
     problems: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
@@ -73,14 +75,14 @@ def read_list(path: Path, root: Path) -> ImageList:
         raise DataError(f"{path}: {'; '.join(problems[:_SHOWN])}{more}")
     if not files:
         raise DataError(f"{path}: lists no image")
-    columns = np.array(labels, dtype=np.int64).T
-    return ImageList(path, root, tuple(files), *columns)
+    label, sc_label, full_label, semantic = np.array(labels, dtype=np.int64).T
+    return ImageList(path, root, tuple(files), label, sc_label, full_label, semantic.astype(np.bool_))
 
 
-def _labels(text: str) -> tuple[int, int, int] | None:
-    """label, sc_label, full_label; None if the text is no label."""
+def _labels(text: str) -> tuple[int, int, int, bool] | None:
+    """label, sc_label, full_label, and whether sc_label is given; None if the text is no label."""
     if not text.startswith("{"):
-        return (int(text),) * 3 if -1 <= int(text) < 2**31 else None
+        return (int(text), int(text), int(text), False) if -1 <= int(text) < 2**31 else None
     try:
         found = json.loads(text)
     except json.JSONDecodeError:
@@ -93,7 +95,7 @@ def _labels(text: str) -> tuple[int, int, int] | None:
     label = found.get("label")
     values = [found.get(key, label) for key in ("label", "sc_label", "full_label")]
     whole = [value for value in values if type(value) is int and -1 <= value < 2**31]
-    return (whole[0], whole[1], whole[2]) if len(whole) == len(values) else None
+    return (whole[0], whole[1], whole[2], "sc_label" in found) if len(whole) == len(values) else None
 
 
 def list_folder(root: Path) -> tuple[ImageList, tuple[str, ...]]:
@@ -115,7 +117,8 @@ def list_folder(root: Path) -> tuple[ImageList, tuple[str, ...]]:
     if not files:
         raise DataError(f"{root}: holds no image; known are {', '.join(sorted(SUFFIXES))}")
     array = np.array(labels, dtype=np.int64)
-    return ImageList(root, root, tuple(files), array, array, array), tuple(classes)
+    semantic = np.zeros(len(files), dtype=np.bool_)
+    return ImageList(root, root, tuple(files), array, array, array, semantic), tuple(classes)
 
 
 def is_image(path: Path) -> bool:

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from goe.core.config import RunConfig
-from goe.core.dataspecs import OODMode
+from goe.core.dataspecs import OODMode, split_list
 from goe.core.errors import DataError, MissingError
 from goe.data import cifar, synthetic
-from goe.data.files import ImageFiles
+from goe.data.files import SIDE, ImageFiles
+from goe.data.idx import idx_images
+from goe.data.imagelist import ImageList
 from goe.data.registry import BY_NAME
 from goe.data.source import ArraySource, ImageSet
 from goe.data.store import missing
@@ -25,6 +28,13 @@ SCOOD_SETS = ("texture", "svhn", "tin", "lsun", "places365")
 """In the order of the G-OE authors' test.py, after the other CIFAR."""
 SCOOD_COUNTS = {"cifar10": 10_000, "cifar100": 10_000, "texture": 5640, "svhn": 26_032, "tin": 10_000, "lsun": 10_000}
 """Lines of the published lists, which can be counted from their lengths; that of places365 (36,500) can't."""
+SCOOD_OOD_COUNTS = {
+    ("cifar10", "cifar100"): 10_000,
+    ("cifar10", "tin"): 8793,
+    ("cifar10", "lsun"): 9998,
+    ("cifar100", "cifar10"): 10_000,
+}
+"""By ID set and list: images of no ID class, where they can be counted so too."""
 OPENOOD_SETS: dict[str, OODKind] = {
     "tin": "near",
     "mnist": "far",
@@ -32,6 +42,16 @@ OPENOOD_SETS: dict[str, OODKind] = {
     "texture": "far",
     "places365": "far",
 }
+OPENOOD_COUNTS = {
+    "cifar10": {"cifar10": 9000, "cifar100": 9000, "tin": 7793, "places365": 35_195},
+    "cifar100": {"cifar100": 9000, "cifar10": 10_000, "tin": 6526, "places365": 33_773},
+}
+"""By ID set and list: lines of v1.5's lists, of which those of MNIST, SVHN and Textures are the same for both."""
+_BUNDLES = {
+    "scood": ("scood/imglist/benchmark_{}", "scood/images"),
+    "openood": ("openood/benchmark_imglist/{}", "openood/images_classic"),
+}
+"""Where each has its lists for an ID set, and where their paths begin."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +80,7 @@ def named(name: str, config: RunConfig, files: ImageFiles, count: int) -> OODSet
     if name in synthetic.SETS:
         return OODSet("synthetic", synthetic.SETS[name](count))
     if name not in BY_NAME:
-        return OODSet("", files.ood(name, Path(name).stem, str(Path(name).parent)))
+        return _own(name, config.ood_mode, files)
     entry = BY_NAME[name]
     if not (root / entry.place).exists():
         raise MissingError(missing(entry, root))
@@ -69,6 +89,8 @@ def named(name: str, config: RunConfig, files: ImageFiles, count: int) -> OODSet
         return OODSet(kind, ArraySource.ood(name, cifar.test(name, root)[0].data))
     if entry.reader == "svhn":
         return OODSet("far", svhn(root / entry.place))
+    if entry.reader == "idx":
+        return OODSet("far", idx_images(name, root / entry.place, SIDE))
     inside = "/val" if name == "tiny-imagenet" else ""
     return OODSet("far", files.ood(f"{entry.place}{inside}", name))
 
@@ -88,36 +110,79 @@ def svhn(path: Path) -> ArraySource:
     return ArraySource.ood("svhn", np.ascontiguousarray(data.transpose(3, 0, 1, 2)))
 
 
+def _own(name: str, mode: OODMode, files: ImageFiles) -> OODSet:
+    """A folder, a list with its images beside it, or `LIST.txt@IMAGES`.
+
+    Every image is OOD but those to which a line's dictionary gives an `sc_label` of 0 or more.
+    """
+    path, images = split_list(name)
+    listed, _ = files.find(path, str(Path(path).parent) if images is None else images)
+    is_id = listed.semantic & (listed.sc_labels >= 0)
+    return _parted("", Path(path).stem, listed, is_id, mode, files)
+
+
+def bundle_lists(bundle: str) -> list[tuple[str, str]]:
+    """The lists of a bundle (scood, openood) that goe reads, each with the folder in which its paths begin."""
+    found = []
+    for dataset, other in OTHER_CIFAR.items():
+        names = (other, *SCOOD_SETS) if bundle == "scood" else (dataset, other, *OPENOOD_SETS)
+        found += [_list_path(bundle, dataset, name) for name in names]
+    return found
+
+
+def _list_path(bundle: str, dataset: str, name: str) -> tuple[str, str]:
+    lists, images = _BUNDLES[bundle]
+    return f"{lists.format(dataset)}/test_{name}.txt", images
+
+
+def _read(bundle: str, dataset: str, name: str, files: ImageFiles, count: int | None) -> ImageList:
+    """A list of a bundle. Raises DataError where it is missing, or its lines are not `count`."""
+    path, images = _list_path(bundle, dataset, name)
+    place = files.root / path
+    if not place.is_file():
+        raise DataError(missing(BY_NAME[bundle], files.root).replace(str(files.root / bundle), str(place)))
+    listed, _ = files.find(path, images)
+    _check_count(place, "images", len(listed.files), count)
+    return listed
+
+
+def _check_count(place: Path, what: str, found: int, published: int | None) -> None:
+    if published is not None and found != published:
+        raise DataError(
+            f"{place}: {found:,} {what}, the published list has {published:,}; is it cut, or of another version?"
+        )
+
+
 def scood(config: RunConfig, files: ImageFiles) -> tuple[OODSet, ...]:
     """SC-OOD's six test sets (Yang et al., ICCV 2021) from `scood/imglist` and `scood/images`.
 
     `goe2024` reads CIFAR-100's lists for CIFAR-10 too, as the G-OE authors' code does. The other CIFAR is OOD whole.
-    Says how many images of each are OOD, and what became of the others. Raises DataError where a list's length is not
-    the published one.
+    Says how many images of each are OOD, and what became of the others. Raises DataError where these numbers are not
+    the published ones.
     """
     benchmark = "cifar100" if config.protocol == "goe2024" else config.dataset
     other = OTHER_CIFAR[config.dataset]
-    lists = f"scood/imglist/benchmark_{benchmark}"
-    sets = [_scood_set(other, f"scood/imglist/benchmark_{config.dataset}", files, "dataset", "near")]
-    sets += [_scood_set(name, lists, files, config.ood_mode, "far") for name in SCOOD_SETS]
+    sets = [_scood_set(other, config.dataset, files, "dataset", "near")]
+    sets += [_scood_set(name, benchmark, files, config.ood_mode, "far") for name in SCOOD_SETS]
     return tuple(sets)
 
 
-def _scood_set(name: str, lists: str, files: ImageFiles, mode: OODMode, kind: OODKind) -> OODSet:
-    path = f"{lists}/test_{name}.txt"
-    if not (files.root / path).is_file():
-        raise DataError(
-            missing(BY_NAME["scood"], files.root).replace(str(files.root / "scood"), str(files.root / path))
-        )
-    listed, _ = files.find(path, "scood/images")
-    wanted = SCOOD_COUNTS.get(name)
-    if wanted is not None and len(listed.files) != wanted:
-        found = f"{len(listed.files):,} images, the published list has {wanted:,}"
-        raise DataError(f"{files.root / path}: {found}; is it cut, or of another version?")
+def _scood_set(name: str, dataset: str, files: ImageFiles, mode: OODMode, kind: OODKind) -> OODSet:
+    listed = _read("scood", dataset, name, files, SCOOD_COUNTS.get(name))
     is_id = listed.sc_labels >= 0
+    _check_count(listed.path, "OOD images", int((~is_id).sum()), SCOOD_OOD_COUNTS.get((dataset, name)))
+    return _parted(kind, name, listed, is_id, mode, files)
+
+
+def _parted(
+    kind: OODKind, name: str, listed: ImageList, is_id: NDArray[np.bool_], mode: OODMode, files: ImageFiles
+) -> OODSet:
+    """The test set of a list, whose images of ID classes become what `mode` says."""
     ood = listed if mode == "dataset" else listed.select(~is_id)
+    if not ood.files:
+        raise DataError(f"{listed.path}: all {len(is_id):,} images have an sc_label of an ID class; none is OOD")
     fate = {"drop": "left out", "as-id": "counted as ID", "dataset": "counted as OOD"}[mode]
-    files.say(f"{name}: {len(listed.files):,} images, {(~is_id).sum():,} OOD, {is_id.sum():,} of ID classes {fate}")
+    files.say(f"{name}: {len(is_id):,} images, {(~is_id).sum():,} OOD, {is_id.sum():,} of ID classes {fate}")
     with_id = None
     if mode == "as-id" and is_id.any():
         chosen = listed.select(is_id)
@@ -127,15 +192,16 @@ def _scood_set(name: str, lists: str, files: ImageFiles, mode: OODMode, kind: OO
 
 def openood(config: RunConfig, files: ImageFiles) -> tuple[OODSet, ...]:
     """OpenOOD v1.5's test sets for CIFAR, from `openood/benchmark_imglist` and `openood/images_classic`."""
-    lists = f"openood/benchmark_imglist/{config.dataset}"
     sets: dict[str, OODKind] = {OTHER_CIFAR[config.dataset]: "near", **OPENOOD_SETS}
-    found = []
-    for name, kind in sets.items():
-        path = f"{lists}/test_{name}.txt"
-        if not (files.root / path).is_file():
-            place = str(files.root / "openood")
-            raise DataError(missing(BY_NAME["openood"], files.root).replace(place, str(files.root / path)))
-        images = files.ood(path, name, "openood/images_classic")
-        files.say(f"{name}: {len(images):,} images")
-        found.append(OODSet(kind, images))
-    return tuple(found)
+    return tuple(OODSet(kind, ArraySource.ood(name, _openood(name, config, files).data)) for name, kind in sets.items())
+
+
+def openood_id(config: RunConfig, files: ImageFiles) -> ArraySource:
+    """OpenOOD v1.5's ID test set: 9,000 of CIFAR's 10,000 test images; the others are for its validation."""
+    return _openood(config.dataset, config, files)
+
+
+def _openood(name: str, config: RunConfig, files: ImageFiles) -> ArraySource:
+    listed = _read("openood", config.dataset, name, files, OPENOOD_COUNTS[config.dataset].get(name))
+    files.say(f"{name}: {len(listed.files):,} images")
+    return files.load(listed, name)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 Role: TypeAlias = Literal["id", "outliers", "ood"]
 Reader: TypeAlias = Literal[
-    "built-in", "cifar", "npy", "svhn", "folder", "list", "tiny-images", "imagenet-batches", "bundle"
+    "built-in", "cifar", "npy", "svhn", "idx", "folder", "list", "tiny-images", "imagenet-batches", "bundle"
 ]
 
 
@@ -40,6 +40,8 @@ class DataSet:
     download: Download | None = None
     unpack: bool = False
     """Whether `download` is an archive that makes `place`."""
+    size: int | None = None
+    """Bytes of the file `place`, where they are known and goe doesn't download it."""
     how: str = ""
     """How to get it, where goe can't fetch it."""
     licence: str = "not stated by its authors"
@@ -96,7 +98,7 @@ ALL: tuple[DataSet, ...] = (
     ),
     DataSet(
         "tiny-images", "80 Million Tiny Images", ("outliers",), "tiny-images", "tiny_images.bin",
-        "79,302,017 of 32 x 32",
+        "79,302,017 of 32 x 32", size=243_615_796_224,
         how="it was withdrawn by its authors and is not downloaded; goe reads a copy that you have. Put beside it "
             "80mn_cifar_idxs.txt of hendrycks/outlier-exposure/utils: the images that are also in CIFAR",
         licence="withdrawn", source="https://groups.csail.mit.edu/vision/TinyImages",
@@ -165,6 +167,19 @@ ALL: tuple[DataSet, ...] = (
                  "0f9ff11d45babf2eff5fe12281d1ac31"),
         unpack=True, source="https://github.com/facebookresearch/odin",
         warning="resizing left artefacts that alone tell it from CIFAR (Tack et al., CSI, 2020)",
+    ),
+    DataSet(
+        "mnist", "MNIST, handwritten digits", ("ood",), "idx", "MNIST/raw/t10k-images-idx3-ubyte.gz", "10,000 test",
+        Download("https://ossci-datasets.s3.amazonaws.com/mnist/t10k-images-idx3-ubyte.gz",
+                 "MNIST/raw/t10k-images-idx3-ubyte.gz", "9fb629c4189551a2d022fa330f9573f3"),
+        source="http://yann.lecun.com/exdb/mnist",
+    ),
+    DataSet(
+        "fashion-mnist", "Fashion-MNIST, articles of clothing", ("ood",), "idx",
+        "FashionMNIST/raw/t10k-images-idx3-ubyte.gz", "10,000 test",
+        Download("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/t10k-images-idx3-ubyte.gz",
+                 "FashionMNIST/raw/t10k-images-idx3-ubyte.gz", "bef4ecab320f06d8554ea6380940ec79"),
+        licence="MIT", source="https://github.com/zalandoresearch/fashion-mnist",
     ),
     DataSet("inaturalist", "iNaturalist, OpenOOD's subset", ("ood",), "folder", "inaturalist", "10,000",
             how="OpenOOD's scripts/download/download.py fetches it; unpack it to that place", source=_OPENOOD),

@@ -31,9 +31,11 @@ def test_both_forms_of_label(tmp_path: Path) -> None:
     assert found.labels.tolist() == [9, -1, -1, -1, -1]
     assert found.sc_labels.tolist() == [9, 9, -1, -1, -1]
     assert found.full_labels.tolist() == [9, 25, 10, -1, -1]
+    assert found.semantic.tolist() == [True, True, True, False, False]
     kept = found.select(found.sc_labels < 0)
     assert kept.files == found.files[2:]
     assert kept.full_labels.tolist() == [10, -1, -1]
+    assert kept.semantic.tolist() == [True, False, False]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,8 @@
 """OOD test sets by name, path and protocol, and ID images of one's own, on small files in the published forms."""
 
+import gzip
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from PIL import Image
 from scipy.io import savemat
 
-from goe.core.config import RunConfig, Tests
+from goe.core.config import RunConfig, Tests, with_tests
 from goe.core.errors import DataError
 from goe.core.process import myself
 from goe.core.records import EvalResult, Launch
@@ -70,9 +72,95 @@ def test_sets_by_name_and_path(root: Path, make_config: MakeConfig) -> None:
     assert levels(found.ood[2].images) == [10, 11, 12]
     assert levels(found.ood[4].images) == [22, 20]
     assert all((each.images.labels() == -1).all() for each in found.ood)
-    assert found.benchmark.protocol.startswith("own-")
+    assert re.fullmatch("own-[0-9a-f]{8}", found.benchmark.protocol)
     other = load_evaluation(make_config(dataset="cifar10", ood=["svhn"]), root)
     assert other.benchmark.protocol != found.benchmark.protocol
+
+
+@pytest.fixture
+def listed(root: Path) -> Path:
+    """A list of SC-OOD's form, its images elsewhere; the last three lines say nothing of an ID class."""
+    labels = ({"label": -1, "sc_label": 4}, {"label": -1, "sc_label": -1}, {"label": 3}, 7, -1)
+    lines = []
+    for number, label in enumerate(labels):
+        grey(root / f"pictures/tin/{number}.png", number)
+        lines.append(f"tin/{number}.png {json.dumps(label)}")
+    (root / "lists").mkdir()
+    (root / "lists/test_tin.txt").write_text("\n".join(lines))
+    return root
+
+
+@pytest.mark.parametrize(
+    ("mode", "ood_levels", "said"),
+    [
+        ("drop", [1, 2, 3, 4], "1 of ID classes left out"),
+        ("as-id", [1, 2, 3, 4], "1 of ID classes counted as ID"),
+        ("dataset", [0, 1, 2, 3, 4], "1 of ID classes counted as OOD"),
+    ],
+)
+def test_a_list_whose_images_are_elsewhere(
+    listed: Path, make_config: MakeConfig, mode: str, ood_levels: list[int], said: str
+) -> None:
+    log: list[str] = []
+    config = make_config(dataset="cifar10", ood=["lists/test_tin.txt@pictures"], ood_mode=mode)
+    found = load_evaluation(config, listed, log.append)
+    (tin,) = found.ood
+    assert (tin.name, levels(tin.images), set(tin.images.labels())) == ("test_tin", ood_levels, {-1})
+    assert f"test_tin: 5 images, 4 OOD, {said}" in log
+    assert (tin.with_id is not None) == (mode == "as-id")
+    if tin.with_id is not None:
+        assert (levels(tin.with_id), tin.with_id.labels().tolist()) == ([0], [4])
+    assert found.benchmark.protocol.endswith({"drop": found.benchmark.protocol[-8:], **MODES}[mode])
+    again = Tests(ood=("lists/test_tin.txt@pictures",), ood_mode=mode)  # type: ignore[arg-type]
+    assert with_tests(make_config(dataset="cifar10"), again).ood_mode == mode
+
+
+MODES = {"as-id": "-as-id", "dataset": "-dataset"}
+
+
+def test_a_list_at_the_top_of_the_data_root(listed: Path, make_config: MakeConfig) -> None:
+    (listed / "flat.txt").write_text("pictures/tin/3.png -1\n")
+    for name in ("flat.txt", "flat.txt@"):
+        assert levels(load_evaluation(make_config(dataset="cifar10", ood=[name]), listed).ood[0].images) == [3]
+    (listed / "flat.txt").write_text('pictures/tin/3.png {"label": -1, "sc_label": 0}\n')
+    with pytest.raises(DataError, match=r"flat.txt: all 1 images have an sc_label of an ID class; none is OOD"):
+        load_evaluation(make_config(dataset="cifar10", ood=["flat.txt"]), listed)
+    with pytest.raises(DataError, match=r"\.\./x: leaves the data root"):
+        load_evaluation(make_config(dataset="cifar10", ood=["flat.txt@../x"]), listed)
+
+
+def write_idx(path: Path, images: np.ndarray) -> bytes:
+    content = gzip.compress(np.array([0x803, *images.shape], ">u4").tobytes() + images.tobytes())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return content
+
+
+@pytest.mark.parametrize(("name", "folder"), [("mnist", "MNIST"), ("fashion-mnist", "FashionMNIST")])
+def test_mnist_is_enlarged(root: Path, make_config: MakeConfig, name: str, folder: str) -> None:
+    grey_levels = np.array([0, 90, 255], np.uint8)
+    images = np.broadcast_to(grey_levels[:, None, None], (3, 28, 28)).copy()
+    images[1, :, 14:] = 200  # a vertical edge
+    path = root / f"{folder}/raw/t10k-images-idx3-ubyte.gz"
+    content = write_idx(path, images)
+    config = make_config(dataset="cifar10", ood=[name])
+    (found,) = load_evaluation(config, root).ood
+    assert (found.name, found.kind, found.images.data.shape) == (name, "far", (3, 32, 32, 3))  # type: ignore[union-attr]
+    assert levels(found.images) == [0, 90, 255]
+    edge = found.images.images(np.array([1]))[0]  # type: ignore[union-attr]
+    assert edge[:, :15].max() == 90
+    assert edge[:, 17:].min() == 200
+    whole = gzip.decompress(content)
+    for bad, finding in (
+        (b"no gzip", "can't be read"),
+        (content[:-9], "can't be read"),
+        (gzip.compress(whole[:-1]), "holds no images of MNIST's format; delete it and fetch it again"),
+        (gzip.compress(whole[:7]), "holds no images"),
+        (gzip.compress(b"\0\0\x08\x01" + whole[4:]), "holds no images"),  # the labels' file
+    ):
+        path.write_bytes(bad)
+        with pytest.raises(DataError, match=finding):
+            load_evaluation(config, root)
 
 
 def test_a_named_set_that_is_missing_is_an_error(root: Path, make_config: MakeConfig) -> None:
@@ -108,6 +196,7 @@ SETS = ("texture", "svhn", "tin", "lsun", "places365")
 def scood(root: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Four images a list; in CIFAR-10's lists the last is of an ID class, in CIFAR-100's the last two."""
     monkeypatch.setattr(ood, "SCOOD_COUNTS", dict.fromkeys(("cifar10", "cifar100", *SETS[:-1]), 4))
+    monkeypatch.setattr(ood, "SCOOD_OOD_COUNTS", {("cifar10", "cifar100"): 3, ("cifar10", "tin"): 3})
     for benchmark, of_id in (("cifar10", 1), ("cifar100", 2)):
         folder = root / f"scood/imglist/benchmark_{benchmark}"
         folder.mkdir(parents=True)
@@ -155,22 +244,47 @@ def test_a_cut_list_is_refused(scood: Path, make_config: MakeConfig) -> None:
     path.write_text(path.read_text().rsplit("\n", 1)[0])
     with pytest.raises(DataError, match=r"test_tin.txt: 3 images, the published list has 4; is it cut"):
         load_evaluation(make_config(dataset="cifar10", protocol="scood"), scood)
+    whole = path.read_text() + '\ntin/3.png {"label": -1, "sc_label": 0}'
+    path.write_text(whole.replace('"sc_label": -1', '"sc_label": 1', 1))
+    with pytest.raises(DataError, match=r"test_tin.txt: 2 OOD images, the published list has 3; is it cut, or of anot"):
+        load_evaluation(make_config(dataset="cifar10", protocol="scood"), scood)
     path.unlink()
     with pytest.raises(DataError, match=r"test_tin.txt not found; download it by hand from https://drive"):
         load_evaluation(make_config(dataset="cifar10", protocol="scood"), scood)
 
 
-def test_openoods_lists(root: Path, make_config: MakeConfig) -> None:
+def test_images_of_id_classes_that_the_network_does_not_have(scood: Path, make_config: MakeConfig) -> None:
+    """As CIFAR-100's classes, which the authors' mix-up of lists gives a network of CIFAR-10."""
+    path = scood / "scood/imglist/benchmark_cifar100/test_svhn.txt"
+    path.write_text(path.read_text().replace('"sc_label": 5', '"sc_label": 10', 1))
+    config = make_config(dataset="cifar10", protocol="goe2024", ood_mode="as-id")
+    with pytest.raises(
+        DataError, match=r"svhn: its list has an sc_label of 10, and cifar10 has the classes 0 to 9; is"
+    ):
+        load_evaluation(config, scood)
+    assert len(load_evaluation(make_config(dataset="cifar10", protocol="goe2024"), scood).ood) == 8
+
+
+def test_openoods_lists(root: Path, make_config: MakeConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ood, "OPENOOD_COUNTS", {"cifar100": {"cifar100": 2, "tin": 1}})
     names = ("cifar10", "tin", "mnist", "svhn", "texture", "places365")
     for place, name in enumerate(names):
         grey(root / f"openood/images_classic/{name}/x.png", place)
         folder = root / "openood/benchmark_imglist/cifar100"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"test_{name}.txt").write_text(f"{name}/x.png -1\n")
+    for number in range(2):
+        grey(root / f"openood/images_classic/cifar100/test/{number}.png", 70 + number)
+    (folder / "test_cifar100.txt").write_text("cifar100/test/1.png 99\ncifar100/test/0.png 0\n")
     found = load_evaluation(make_config(dataset="cifar100", protocol="openood"), root)
     assert [(each.name, each.kind, levels(each.images)) for each in found.ood] == [
         (name, "near" if place < 2 else "far", [place]) for place, name in enumerate(names)
     ]
+    # The ID test set is the list's too, not all of CIFAR's test images.
+    assert (found.test.name, levels(found.test), found.test.labels().tolist()) == ("cifar100", [71, 70], [99, 0])
+    (folder / "test_tin.txt").write_text("tin/x.png -1\n" * 2)
+    with pytest.raises(DataError, match=r"test_tin.txt: 2 images, the published list has 1; is it cut"):
+        load_evaluation(make_config(dataset="cifar100", protocol="openood"), root)
 
 
 @pytest.fixture
