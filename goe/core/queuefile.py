@@ -75,8 +75,17 @@ class Queue:
 
 def load_queue(path: Path) -> Queue:
     """Read and expand `path`. Raises ConfigError with every problem of the file, each with its line."""
+    return parse_queue(_text(path), path)
+
+
+def load_options(path: Path) -> QueueOptions:
+    """The `[queue]` of `path` alone, whatever its experiments. Raises ConfigError where that can't be read."""
+    return _reader(_text(path), path).read_options()
+
+
+def _text(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte-order mark
+        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte-order mark
     except FileNotFoundError:
         raise ConfigError(
             [f"{path}: no such file; pass --queue FILE, or write one (README.md, section «experiments.toml»)"]
@@ -85,16 +94,19 @@ def load_queue(path: Path) -> Queue:
         raise ConfigError([f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from None
     except OSError as error:
         raise ConfigError([f"{path}: can't be read: {error.strerror}"]) from None
-    return parse_queue(text, path)
 
 
 def parse_queue(text: str, path: Path) -> Queue:
     """`load_queue` for text already read; `path` is only named in messages."""
+    return _reader(text, path).read()
+
+
+def _reader(text: str, path: Path) -> "_Reader":
     try:
         table = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
         raise ConfigError([f"{path}:{error.lineno}:{error.colno}: not valid TOML: {error.msg}"]) from None
-    return _Reader(path, text, table).read()
+    return _Reader(path, text, table)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,15 +132,23 @@ class _Reader:
     def read(self) -> Queue:
         for key in self.table.keys() - set(TOP_KEYS):
             self._report((key,), unknown_key(key, TOP_KEYS))
-        options = self._options() if self._is_table("queue") else QueueOptions()
+        options = self._options()
         jobs = tuple(self._jobs())
         runs = tie([job.config for job in jobs], self._in_lineage)
         jobs = tuple(msgspec.structs.replace(job, config=config) for job, config in zip(jobs, runs, strict=True))
         for experiment, finding in order_problems(jobs, self.places):
             self._in(*self.places[experiment], ("after",), finding)
+        self._raise_problems()
+        return Queue(self.path, options, jobs)
+
+    def read_options(self) -> QueueOptions:
+        options = self._options()
+        self._raise_problems()
+        return options
+
+    def _raise_problems(self) -> None:
         if self.problems:
             raise ConfigError([f"{self.path}:{line}: {text}" for line, text in sorted(self.problems)])
-        return Queue(self.path, options, jobs)
 
     def _report(self, path: KeyPath, finding: str) -> None:
         self.problems.add((line_of(self.lines, path) or 1, finding))
@@ -143,7 +163,8 @@ class _Reader:
         def report(path: tuple[str, ...], finding: str) -> None:
             self._report(("queue", *path), finding if path[0] in finding else f"{path[0]}: {finding}")
 
-        return QueueOptions(**check_struct(QueueOptions, self.table.get("queue", {}), (), report))
+        table = self.table.get("queue", {}) if self._is_table("queue") else {}
+        return QueueOptions(**check_struct(QueueOptions, table, (), report))
 
     def _jobs(self) -> Iterator[Job]:
         defaults = _named(self.table.get("defaults", {}), DEFAULT_METHOD) if self._is_table("defaults") else {}

@@ -51,7 +51,7 @@ def queue_run(
     from goe.core.queuefile import load_queue
 
     found = load_queue(queue)
-    use_data(data, found.options.data)
+    use_data(data, queue)
     raise typer.Exit(0 if work_through(found, runs, slots, gpus, command="goe queue run") else 1)
 
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui.commands.options import DEFAULT_QUEUE
+from tui.commands.output import warn
+
 if TYPE_CHECKING:
     from goe.core.rundir import RunDir
 
@@ -35,8 +38,18 @@ def select(runs: Path, names: Sequence[str] | None, dataset: str | None, model: 
     return found
 
 
-def use_data(chosen: Path | None, otherwise: str = "") -> Path:
-    """The folder with the data sets, told to every process started from here."""
-    root = chosen or Path(otherwise or "data")
+def use_data(chosen: Path | None, queue: Path | None = None) -> Path:
+    """The folder with the data sets, `chosen` or as the queue file says; told to every process started from here."""
+    from goe.core.errors import ConfigError
+    from goe.core.queuefile import load_options
+
+    root, queue = chosen, queue or Path(os.environ.get("GOE_QUEUE", DEFAULT_QUEUE))
+    if root is None and queue.exists():
+        try:
+            said = load_options(queue).data
+            root = Path(said) if said else None
+        except ConfigError as error:
+            warn(f"{error}; its [queue] is not read, so data sets are looked for in data")
+    root = root or Path("data")
     os.environ["GOE_DATA"] = str(root.absolute())
     return root

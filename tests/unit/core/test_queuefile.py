@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from goe.core.errors import ConfigError
-from goe.core.queuefile import Queue, QueueOptions, load_queue, parse_queue
+from goe.core.queuefile import Queue, QueueOptions, load_options, load_queue, parse_queue
 from goe.core.specs import GOE, OE, Baseline, Filter
 
 FILE = Path("queue.toml")
@@ -62,10 +62,22 @@ def test_options_may_be_left_out() -> None:
     assert queue('[[experiment]]\nname = "a"\n').options == QueueOptions(slots=1, gpus=None)
 
 
+def test_options_are_read_whatever_is_wrong_with_the_experiments(tmp_path: Path) -> None:
+    path = tmp_path / "q.toml"
+    path.write_text('[queue]\ndata = "sets"\n[defaults]\nepochs = "many"\n')
+    assert load_options(path).data == "sets"
+    path.write_text("[queue]\ndata = 3\n")
+    with pytest.raises(ConfigError, match=r"q.toml:2: data: "):
+        load_options(path)
+    path.write_text("queue = 3\n")
+    with pytest.raises(ConfigError, match=r"queue must be a table"):
+        load_options(path)
+
+
 def test_the_same_file_makes_the_same_ids_in_every_process(tmp_path: Path) -> None:
     path = tmp_path / "q.toml"
     path.write_text(GOOD + "sweep = { model = ['wrn', 'res18'], method = ['oe', 'goe'] }\n", encoding="utf-8")
-    script = "import sys, pathlib; from goe.core.queuefile import load_queue\n"
+    script = "import sys, pathlib; from goe.core.queuefile import load_options, load_queue\n"
     script += "print([run.run_id for run in load_queue(pathlib.Path(sys.argv[1])).runs])"
     printed = {
         subprocess.run(
