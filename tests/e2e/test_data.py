@@ -55,10 +55,40 @@ def test_what_is_altered_is_told(lab: Lab) -> None:
     done = lab.goe("data", "verify")
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
     wanted = "64ca64357de98351f28454274a112dc3"
-    assert (done.returncode, done.stdout) == (
-        EXIT_USER,
-        f"data/300K_random_images.npy: md5 {md5}, expected {wanted}; delete it and fetch it again\n",
-    )
+    assert done.returncode == EXIT_USER
+    assert done.stdout.splitlines() == [
+        f"data/300K_random_images.npy: md5 {md5}, expected {wanted}",
+        "data/300K_random_images.npy: delete the file and fetch it again with `goe data fetch random-300k`",
+    ]
+    path.unlink()
+    (lab.folder / "data/val_256").mkdir()
+    done = lab.goe("data", "verify")
+    assert (done.returncode, done.stdout) == (0, "places365: unchecked (no published checksums)\n")
+
+
+def test_the_queue_file_says_where_data_sets_are(lab: Lab) -> None:
+    def path(*options: str) -> str:
+        done = lab.goe("data", "path", *options)
+        assert done.returncode == 0, done.stderr
+        return str(Path(done.stdout.rstrip("\n")).relative_to(lab.folder))
+
+    assert path() == "data"
+    lab.queue('[queue]\ndata = "sets"\n[[experiment]]\nmethod = "unknown"\n')  # its experiments are not read
+    assert path() == "sets"
+    assert path("--data", "given") == "given"
+    lab.env["GOE_DATA"] = str(lab.folder / "set-outside")
+    assert path() == "set-outside"
+    del lab.env["GOE_DATA"]
+    (lab.folder / "experiments.toml").rename(lab.folder / "other.toml")
+    assert path() == "data"
+    lab.env["GOE_QUEUE"] = "other.toml"
+    assert path() == "sets"
+    (lab.folder / "other.toml").write_text("[queue\n")
+    done = lab.goe("data", "list")
+    assert done.returncode == 0
+    assert "cifar10" in done.stdout
+    assert done.stderr.startswith("warning: other.toml:1:")
+    assert done.stderr.endswith("; its [queue] is not read, so data sets are looked for in data\n")
 
 
 def test_mistakes(lab: Lab) -> None:
@@ -109,6 +139,9 @@ def test_images_of_ones_own_are_trained_on_and_tested_on(lab: Lab) -> None:
     assert "pets · wrn-10-1" in table
     assert "mean over round, blobs" in table
     assert "precision" in table  # the contamination's truth is known
+    again = lab.goe("eval", "own", "--ood", "odd/round")  # the data folder is the queue file's
+    assert again.returncode == 0, again.stderr
+    assert "OOD: round" in again.stdout
     assert sorted(path.suffix for path in (lab.folder / "sets/.cache").iterdir() if path.suffix != ".lock") == [
         *[".json"] * 4,
         *[".npy"] * 4,

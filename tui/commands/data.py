@@ -58,11 +58,12 @@ def data_fetch(names: Annotated[list[str], typer.Argument(metavar="NAME…")], d
     from goe.data.store import fetch, find
     from tui.progress import download_bar
 
+    root = use_data(data)
     for entry in [find(name) for name in names]:
         if entry.warning:
             print(f"{entry.name}: {entry.warning}", file=sys.stderr)
         with download_bar(entry.name) as progress:
-            place = fetch(entry, use_data(data), progress)
+            place = fetch(entry, root, progress)
         print(f"{entry.name}: {place or 'built in; nothing to fetch'}")
 
 
@@ -71,17 +72,18 @@ def data_verify(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME…", help="Default: all that are there.")] = None,
     data: DataRoot = None,
 ) -> None:
-    """Compare what is there with its checksums."""
+    """Compare what is there with its checksums; without any, with what is known of it."""
     from goe.data.registry import ALL
-    from goe.data.store import find, look, verify
+    from goe.data.store import find, look
+    from goe.data.verify import verify
 
     root = use_data(data)
     entries = [find(name) for name in names] if names else [e for e in ALL if e.place and look(e, root).present]
     bad = False
     for entry in entries:
-        findings = verify(entry, root)
-        bad = bad or bool(findings)
-        print("\n".join(findings) if findings else f"{entry.name}: right")
+        verdict = verify(entry, root)
+        bad = bad or bool(verdict.faults)
+        print("\n".join(verdict.faults) or f"{entry.name}: {verdict.said}")
     if not entries:
         print(f"no data sets in {root}; `goe data fetch NAME` gets some", file=sys.stderr)
     raise typer.Exit(2 if bad else 0)

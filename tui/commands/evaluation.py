@@ -32,9 +32,12 @@ def eval_(
         str | None, typer.Option(help="OOD test sets of default, scood, goe2024 or openood (default: as configured).")
     ] = None,
     ood: Annotated[
-        str | None, typer.Option(help="Comma-separated OOD test sets instead: names, folders, lists; or all.")
+        str | None,
+        typer.Option(help="Comma-separated OOD test sets instead: names, folders, lists, LIST.txt@IMAGES; or all."),
     ] = None,
-    ood_mode: Annotated[str | None, typer.Option(help="scood, goe2024: drop, as-id or dataset.")] = None,
+    ood_mode: Annotated[
+        str | None, typer.Option(help="scood, goe2024, lists with sc_label: drop, as-id, dataset.")
+    ] = None,
     gpu_id: Annotated[int | None, typer.Option(help="GPU to use.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Evaluate again what is evaluated already.")] = False,
     cache: Annotated[

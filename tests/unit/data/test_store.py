@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from torchvision.datasets import CIFAR10, CIFAR100
+from torchvision.datasets import CIFAR10, CIFAR100, MNIST, FashionMNIST
 from typer.testing import CliRunner
 from webserver import Behaviour, serving
 
@@ -19,8 +19,9 @@ from goe.core.dataspecs import DATASETS, OOD_SETS, Outliers
 from goe.core.errors import DataError
 from goe.data import store
 from goe.data.registry import ALL, BY_NAME, DataSet, Download
-from goe.data.store import describe, fetch, find, look, verify
+from goe.data.store import describe, fetch, find, look
 from goe.data.synthetic import SETS
+from goe.data.verify import Verdict, verify
 
 # Taken when this module is read, before other tests have torchvision expect their own small files.
 PUBLISHED = {
@@ -73,10 +74,14 @@ def test_an_archive_is_fetched_unpacked_and_verified(tmp_path: Path, pack: Calla
     assert {str(path.relative_to(root)) for path in (root / "set").rglob("*.png")} == FILES.keys()
     assert not (root / "set.bin").exists()
     assert (look(entry, root).state, look(entry, root).size) == ("present", 10)
-    assert verify(entry, root) == []
+    assert verify(entry, root) == Verdict()
     (root / "set/a/1.png").write_bytes(b"One")
     (root / "set/b/2.png").unlink()
-    assert [finding.split(": ")[1].split(" ")[0] for finding in verify(entry, root)] == ["md5", "missing"]
+    altered, absent, remedy = verify(entry, root).faults
+    assert altered.startswith(f"{root / 'set/a/1.png'}: md5 ")
+    assert absent == f"{root / 'set/b/2.png'}: missing"
+    assert remedy == f"{root / 'set'}: delete the folder and fetch it again with `goe data fetch toy`"
+    assert look(entry, root).size == 10  # as unpacked: no file is looked at
     assert fetch(entry, root) == root / "set"  # nothing is asked of a server that is gone
 
 
@@ -91,9 +96,41 @@ def test_a_fetch_that_was_broken_off_goes_on(tmp_path: Path) -> None:
         assert (found.state, found.partial) == ("broken off", 400)
         assert fetch(entry, tmp_path) == tmp_path / "set.bin"
     assert behaviour.asked[-1] == "bytes=400-"
-    assert verify(entry, tmp_path) == []
+    assert verify(entry, tmp_path) == Verdict()
     (tmp_path / "set.bin").write_bytes(content[:-1])
-    assert "1,002 bytes, expected 1,003; delete it and fetch it again" in verify(entry, tmp_path)[0]
+    found, remedy = verify(entry, tmp_path).faults
+    assert found.endswith("set.bin: 1,002 bytes, expected 1,003")
+    assert remedy.endswith("set.bin: delete the file and fetch it again with `goe data fetch toy`")
+
+
+def test_an_archive_goes_into_a_folder_that_is_there(tmp_path: Path) -> None:
+    """As torchvision's own `dtd/dtd/images`, beside which `dtd/images` belongs."""
+    (tmp_path / "set/set").mkdir(parents=True)
+    content = tar_of({**FILES, "set/labels.txt": b"not used"})
+    with serving(Behaviour(content)) as url:
+        entry = replace(entry_for(url, content), place="set/a")
+        assert fetch(entry, tmp_path) == tmp_path / "set/a"
+    assert (tmp_path / "set/a/1.png").read_bytes() == b"one"
+    assert sorted(path.name for path in (tmp_path / "set").iterdir()) == ["a", "set"]
+    assert verify(entry, tmp_path) == Verdict()
+    assert {path.name for path in tmp_path.iterdir()} == {".goe", ".toy.fetch.lock", "set"}
+
+
+def test_what_lies_in_the_way_is_told_before_the_download(tmp_path: Path) -> None:
+    entry = replace(entry_for("http://127.0.0.1:9/", b""), place="set/a")
+    (tmp_path / "set").touch()
+    with pytest.raises(DataError, match=r"set is a file, where a folder is needed; move it away and fetch again"):
+        fetch(entry, tmp_path)
+    (tmp_path / "set").unlink()
+    (tmp_path / "set").symlink_to(tmp_path / "unmounted")
+    with pytest.raises(DataError, match=r"set is a link to .*unmounted, which is not there; mount or mend that"):
+        fetch(entry, tmp_path)
+
+
+def test_a_set_that_is_there_is_not_written_to(tmp_path: Path) -> None:
+    (tmp_path / "set").mkdir()
+    assert fetch(entry_for("http://127.0.0.1:9/", b""), tmp_path) == tmp_path / "set"
+    assert [path.name for path in tmp_path.iterdir()] == ["set"]  # no lock: the root may be read-only
 
 
 @pytest.mark.parametrize(
@@ -108,29 +145,34 @@ def test_a_strange_archive_leaves_nothing(tmp_path: Path, content: bytes, findin
     root = tmp_path / "deep" / "data"
     with serving(Behaviour(content)) as url, pytest.raises(DataError, match=finding):
         fetch(entry_for(url, content), root)
-    assert {path.name for path in root.iterdir()} <= {"set.bin", ".toy.fetch.lock"}
+    assert {path.name for path in root.iterdir()} == {"set.bin", ".toy.fetch.lock"}
     assert not (tmp_path / "escaped").exists()
 
 
 def test_what_was_put_there_by_hand_has_no_checksums(tmp_path: Path) -> None:
     (tmp_path / "set").mkdir()
     entry = entry_for("http://127.0.0.1:9/", b"")
-    assert verify(entry, tmp_path) == [f"{tmp_path / 'set'}: not fetched by goe: no checksums to compare with"]
+    (tmp_path / "set/x").write_bytes(b"123")
+    assert look(entry, tmp_path).size == 3
+    assert verify(entry, tmp_path) == Verdict(said="unchecked (no published checksums)")
 
 
 def test_what_goe_never_downloads_says_how_to_get_it(tmp_path: Path) -> None:
     tiny = find("tiny-images")
     with pytest.raises(DataError, match="tiny-images: can't be downloaded: it was withdrawn by its authors"):
         fetch(tiny, tmp_path)
-    assert "80mn_cifar_idxs.txt" in verify(tiny, tmp_path)[0]
+    assert "80mn_cifar_idxs.txt" in verify(tiny, tmp_path).faults[0]
     assert any("29 June 2020" in line for line in describe(look(tiny, tmp_path)))
     (tmp_path / "tiny_images.bin").touch()
     assert fetch(tiny, tmp_path) == tmp_path / "tiny_images.bin"
+    assert verify(tiny, tmp_path).faults[0].endswith("tiny_images.bin: 0 bytes, expected 243,615,796,224")
+    assert verify(replace(tiny, size=0), tmp_path) == Verdict(said="of the right size (no published checksums)")
 
 
 def test_built_in_sets_are_there(tmp_path: Path) -> None:
     digits = find("digits")
-    assert (look(digits, tmp_path).state, fetch(digits, tmp_path), verify(digits, tmp_path)) == ("built in", None, [])
+    assert (look(digits, tmp_path).state, fetch(digits, tmp_path)) == ("built in", None)
+    assert verify(digits, tmp_path) == Verdict(said="built in")
 
 
 def test_a_root_that_may_not_be_written(tmp_path: Path) -> None:
@@ -177,12 +219,24 @@ def test_cifars_checksums_are_torchvisions(name: str) -> None:
     assert (entry.download.url, entry.download.md5, dict(entry.sums)) == PUBLISHED[name]
 
 
+@pytest.mark.parametrize(("name", "kind"), [("mnist", MNIST), ("fashion-mnist", FashionMNIST)])
+def test_mnists_checksums_are_torchvisions(name: str, kind: type[MNIST]) -> None:
+    download = find(name).download
+    assert download is not None
+    assert download.url.removesuffix("t10k-images-idx3-ubyte.gz") in kind.mirrors
+    assert ("t10k-images-idx3-ubyte.gz", download.md5) in kind.resources
+    assert (
+        download.file == find(name).place == f"{kind.__name__}/raw/t10k-images-idx3-ubyte.gz"
+    )  # where torchvision's is
+
+
 def test_a_cifar_put_there_by_hand_is_verified(tmp_path: Path) -> None:
     folder = tmp_path / "cifar-100-python"
     folder.mkdir()
     (folder / "train").write_bytes(b"x")
-    found = verify(find("cifar100"), tmp_path)
-    assert len(found) == 3
+    found = verify(find("cifar100"), tmp_path).faults
+    assert len(found) == 4
+    assert found[3] == f"{folder}: delete the folder and fetch it again with `goe data fetch cifar100`"
     assert found[0].startswith(f"{folder / 'train'}: md5 9dd4e461268c8034f5c8564e155c67a6, expected 16019d7e")
     assert found[1] == f"{folder / 'test'}: missing"
 
