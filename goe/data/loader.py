@@ -3,12 +3,14 @@
 Whatever is random is keyed by (seed, stream, epoch or pass), so a resumed run sees the batches it would have seen.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TypeAlias
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
@@ -26,15 +28,15 @@ from goe.data.augment import (
     variant_table,
 )
 from goe.data.catalog import Benchmark, TrainingSets
+from goe.data.outliers import Contaminated
 from goe.data.prefetch import ahead
 from goe.data.source import ImageSet, Index, Pixels, Source, TensorSet
 from goe.data.tinyimages import BlockReader, BlockShuffle, SequentialOffset, TinyImages
 from goe.methods.base import Batch
 
-_CPU_RESIDENT = 512 * 2**20
-"""Bytes a padded set may take in memory on the CPU: CIFAR (240 MB) does, 300K Random Images (1.4 GB) stay mapped."""
-_GPU_SHARE = 0.25
-"""Share of the GPU's free memory that a padded set may take."""
+_RESIDENT = {"cpu": 0.1, "cuda": 0.25}
+"""Share of the memory, of a GPU's free memory, that a padded set may take, unless GOE_RESIDENT says another one. CIFAR
+takes 240 MB, 300K Random Images 1.4 GB."""
 _BLOCK = 4096
 """Images copied to the device at a time."""
 PLAIN_BATCH = 512
@@ -113,7 +115,7 @@ class TrainData:
     ) -> None:
         """Sets of at most `resident_bytes`, padded, live on the device; larger ones are read `prefetch` batches ahead.
 
-        The defaults are 512 MiB on the CPU, a quarter of the free memory on a GPU, and 4. The batches are the same.
+        The defaults are a tenth of the memory, a quarter of a GPU's free memory, and 4. The batches are the same.
         """
         if len(sets.train) < 2:
             raise DataError(f"{sets.train.name}: {len(sets.train)} images; training needs at least 2")
@@ -130,7 +132,7 @@ class TrainData:
         self._outliers = None if sets.outliers is None else _store(sets.outliers.source, device, resident_bytes)
         self._order = _order_of(config, sets)
         truth = None if sets.outliers is None else sets.outliers.is_id
-        self.is_id: Tensor | None = None if truth is None else torch.tensor(truth, device=device)
+        self.is_id: Tensor | None = None if truth is None else torch.from_numpy(truth).to(device)
         """(outliers,) bool on the device, for `Batch.index_out`: True for ID images among them; None if unknown."""
 
     @property
@@ -204,8 +206,11 @@ class TrainData:
         """(n, 32, 32, 3) uint8 on the host for each part, pinned for a GPU."""
         pinned = self._device.type == "cuda"
         source = store.source
-        if isinstance(source, TinyImages) and self._order == "blocks":
-            arrays = self._by_blocks(source, parts, epoch)
+        clean = _clean(source)
+        if isinstance(clean, TinyImages) and self._order == "blocks":
+            arrays = self._by_blocks(clean, parts, epoch)
+            if isinstance(source, Contaminated):
+                arrays = (source.replace(array, part.host_index) for array, part in zip(arrays, parts, strict=True))
         else:
             arrays = (source.images(part.host_index) for part in parts)
         for array in arrays:
@@ -266,8 +271,13 @@ def _order_of(config: RunConfig, sets: TrainingSets) -> Order:
     """The order of outliers, `auto` decided."""
     if config.outliers.order != "auto":
         return config.outliers.order
-    huge = sets.outliers is not None and isinstance(sets.outliers.source, TinyImages)
+    huge = sets.outliers is not None and isinstance(_clean(sets.outliers.source), TinyImages)
     return "blocks" if huge else "shuffled"
+
+
+def _clean(source: ImageSet) -> ImageSet:
+    """A set without its contamination."""
+    return source.clean if isinstance(source, Contaminated) else source
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -328,10 +338,15 @@ def _store(source: ImageSet, device: torch.device, resident_bytes: int | None) -
 
 
 def _resident_limit(device: torch.device) -> int:
-    if device.type != "cuda":
-        return _CPU_RESIDENT
-    free, _ = torch.cuda.mem_get_info(device)
-    return int(free * _GPU_SHARE)
+    text = os.environ.get("GOE_RESIDENT", "")
+    try:
+        share = float(text) if text else _RESIDENT[device.type]
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= 1:
+        raise DataError(f'GOE_RESIDENT: "{text}" is no share of the memory; give a number from 0 to 1, for example 0.1')
+    available = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().total
+    return int(available * share)
 
 
 def _load_planes(source: Source, index: Index, device: torch.device) -> Tensor:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from goe.core.config import RunConfig
 from goe.core.errors import DataError
 from goe.data import builtin, spiral
-from goe.data.files import ImageFiles
+from goe.data.files import ImageFiles, Say
 from goe.data.imagecache import cache_folder
 from goe.data.imagenet import imagenet
 from goe.data.registry import BY_NAME, DataSet
@@ -21,7 +21,11 @@ from goe.data.store import missing
 from goe.data.tinyimages import COUNT, TinyImages, read_exclusions
 
 _CONTAMINATION_SEED = 0
+_NPY = b"\x93NUMPY"
+"""What every .npy begins with."""
 _MEMORY_SHARE = 0.25
+_PUBLISHED = {"random-300k": 300_000, "tiny-imagenet": 100_000, "imagenet-32": 1_281_167, "imagenet-64": 1_281_167}
+"""Images of each set; another number is said in the log."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,8 +43,10 @@ class Contaminated:
 
     clean: Source
     pool: Source
+    places: Index
+    """(r,) positions in `clean` that are replaced, rising: a set of 79 million has no room for one number an image."""
     replaced_by: Index
-    """(len(clean),) position in `pool`, or -1 where the clean image stays."""
+    """(r,) position in `pool` of what is there instead."""
 
     @property
     def name(self) -> str:
@@ -52,14 +58,20 @@ class Contaminated:
 
     def images(self, index: Index) -> Pixels:
         """The images at `index`; see `Source`."""
-        images = self.clean.images(index)
-        from_pool = self.replaced_by[index]
-        images[from_pool >= 0] = self.pool.images(from_pool[from_pool >= 0])
+        return self.replace(self.clean.images(index), index)
+
+    def replace(self, images: Pixels, index: Index) -> Pixels:
+        """`images`, the clean set's at `index`, with those of the pool put in."""
+        at = np.minimum(np.searchsorted(self.places, index), len(self.places) - 1)
+        hit = self.places[at] == index
+        images[hit] = self.pool.images(self.replaced_by[at[hit]])
         return images
 
     def labels(self) -> NDArray[np.int64]:
         """The true class of each replaced image, the clean set's label (-1) of the others."""
-        return np.where(self.replaced_by >= 0, self.pool.labels()[self.replaced_by], self.clean.labels())
+        labels = self.clean.labels().copy()
+        labels[self.places] = self.pool.labels()[self.replaced_by]
+        return labels
 
 
 def contaminate(outliers: OutlierSet, pool: Source, share: float) -> OutlierSet:
@@ -75,11 +87,14 @@ def contaminate(outliers: OutlierSet, pool: Source, share: float) -> OutlierSet:
     if isinstance(outliers.source, TensorSet):
         raise DataError(f"{outliers.source.name}: only images can be contaminated; set contamination to 0")
     rng = np.random.default_rng(_CONTAMINATION_SEED)
-    places, order = rng.permutation(size)[:count], rng.permutation(len(pool))
-    replaced_by = np.full(size, -1, dtype=np.int64)
-    replaced_by[places] = np.resize(order, count)
-    before = np.zeros(size, dtype=np.bool_) if outliers.is_id is None else outliers.is_id
-    return OutlierSet(Contaminated(outliers.source, pool, replaced_by), before | (replaced_by >= 0))
+    shuffled = np.arange(size, dtype=np.int32)  # what `permutation` gives, in half the memory
+    rng.shuffle(shuffled)
+    order = rng.permutation(len(pool))
+    rising = np.argsort(shuffled[:count])
+    places, replaced_by = shuffled[:count][rising].astype(np.int64), np.resize(order, count)[rising]
+    is_id = np.zeros(size, dtype=np.bool_) if outliers.is_id is None else outliers.is_id.copy()
+    is_id[places] = True
+    return OutlierSet(Contaminated(outliers.source, pool, places, replaced_by), is_id)
 
 
 def outlier_source(config: RunConfig, files: ImageFiles) -> OutlierSet:
@@ -97,7 +112,11 @@ def outlier_source(config: RunConfig, files: ImageFiles) -> OutlierSet:
         raise DataError(missing(entry, root))
     if entry.warning:
         files.say(f"{entry.name}: {entry.warning}")
-    return OutlierSet(_known(entry, config, files), is_id=None)
+    source = _known(entry, config, files)
+    published = _PUBLISHED.get(entry.name, len(source))
+    if len(source) != published:
+        files.say(f"{entry.name}: {len(source):,} images, the published set has {published:,}")
+    return OutlierSet(source, is_id=None)
 
 
 def _known(entry: DataSet, config: RunConfig, files: ImageFiles) -> Source:
@@ -106,7 +125,7 @@ def _known(entry: DataSet, config: RunConfig, files: ImageFiles) -> Source:
         case "npy":
             return images_in_npy(entry.name, place)
         case "tiny-images":
-            return tiny_images(place, files.root, config.outliers.exclude)
+            return tiny_images(place, files.root, config.outliers.exclude, files.say)
         case "imagenet-batches":
             return imagenet(entry.name, place, cache_folder(files.root))
         case "list":
@@ -116,8 +135,17 @@ def _known(entry: DataSet, config: RunConfig, files: ImageFiles) -> Source:
             return files.ood(f"{entry.place}/train", entry.name)
 
 
-def tiny_images(path: Path, root: Path, exclude: Sequence[str]) -> TinyImages:
-    """80 Million Tiny Images less the images that `exclude`'s files list: by default those that are in CIFAR."""
+def tiny_images(path: Path, root: Path, exclude: Sequence[str], say: Say = lambda _: None) -> TinyImages:
+    """80 Million Tiny Images less the images that `exclude`'s files list: by default those that are in CIFAR.
+
+    A list counts from 1 where its file's name has `cifar` (hendrycks/outlier-exposure's 80mn_cifar_idxs.txt), else from
+    0 (the G-OE authors' valid_idx_80mn.txt). `say` gets how many are left out. Raises DataError for files that are
+    missing, or list other sets' images.
+    """
+    for name in exclude:
+        if Path(name).name.startswith("valid_idx_cifar"):
+            found = f"{root / name} lists validation images of CIFAR itself, by their places there"
+            raise DataError(f"tiny-images: {found}; those of tiny-images are in valid_idx_80mn.txt")
     absent = [name for name in exclude if not (root / name).is_file()]
     if absent:
         where = "80mn_cifar_idxs.txt is in hendrycks/outlier-exposure/utils"
@@ -125,9 +153,15 @@ def tiny_images(path: Path, root: Path, exclude: Sequence[str]) -> TinyImages:
             f"tiny-images: {root / absent[0]} not found, which lists the images to leave out; {where}; "
             "without it, CIFAR's own images are among the outliers: outliers.exclude = [] if that is meant"
         )
-    # The list of CIFAR's images counts from 1, the G-OE authors' of validation images from 0.
-    lists = [read_exclusions(root / name, COUNT, first=int("cifar" in name)) for name in exclude]
-    return TinyImages(path, count=COUNT, excluded=np.concatenate(lists) if lists else None)
+    firsts = [int("cifar" in Path(name).name) for name in exclude]
+    lists = [read_exclusions(root / name, COUNT, first=first) for name, first in zip(exclude, firsts, strict=True)]
+    source = TinyImages(path, count=COUNT, excluded=np.concatenate(lists) if lists else None)
+    counts = (
+        f"{len(listed):,} listed in {name} (counted from {first})"
+        for name, first, listed in zip(exclude, firsts, lists, strict=True)
+    )
+    say(f"tiny-images: {' and '.join(counts) or 'none'} left out, {len(source):,} remain")
+    return source
 
 
 def images_in_npy(name: str, path: Path) -> ArraySource:
@@ -137,6 +171,10 @@ def images_in_npy(name: str, path: Path) -> ArraySource:
     malformed, or holds Python objects, which could run code.
     """
     try:
+        with path.open("rb") as file:
+            start = file.read(len(_NPY))
+        if start[:2] != b"PK" and start != _NPY:  # NumPy would advise to load it as a pickle
+            raise ValueError(f"it begins with {start!r}, as no .npy does")
         data = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{name}: {path} can't be read: {error}; download it again") from error

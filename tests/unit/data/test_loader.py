@@ -1,10 +1,11 @@
 """The images are plain colours that say which set and which number they are, so a wrong image can't go unseen."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 import torch
 
@@ -13,7 +14,7 @@ from goe.core.errors import DataError
 from goe.data import loader
 from goe.data.catalog import Benchmark, TrainingSets
 from goe.data.loader import Stream, TrainData, eval_batches, keyed_rng, outlier_order
-from goe.data.outliers import OutlierSet, contaminate, images_in_npy
+from goe.data.outliers import Contaminated, OutlierSet, contaminate, images_in_npy
 from goe.data.source import ArraySource, Source, TensorSet
 from goe.data.tinyimages import TinyImages
 from goe.methods.base import Batch
@@ -176,23 +177,70 @@ def test_a_set_too_large_to_permute_is_drawn_from(make_data: MakeData, monkeypat
     assert outlier_order(0, 33, 61, 23).tolist() == stream[33:61]
 
 
-@pytest.mark.parametrize("order", ["auto", "shuffled", "sequential-offset"])
-def test_tiny_images_from_their_file(make_data: MakeData, tmp_path: Path, order: str) -> None:
-    """Column-major bytes, read by blocks or one by one, over the ends of passes and the images left out."""
-    count = 700
-    number = np.arange(count)
-    colour = np.stack([number % 250 + 1, number // 250 + 1, np.full(count, OUT)], axis=-1).astype(np.uint8)
+TINY = 700
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[TinyImages]:
+    """697 images of a file of 700, column-major."""
+    number = np.arange(TINY)
+    colour = np.stack([number % 250 + 1, number // 250 + 1, np.full(TINY, OUT)], axis=-1).astype(np.uint8)
     (tmp_path / "tiny.bin").write_bytes(np.repeat(colour[:, :, None], 1024, axis=2).tobytes())
-    left_out = np.array([0, 5, 699])
-    source = TinyImages(tmp_path / "tiny.bin", count=count, excluded=left_out)
-    data = make_data(train=80, outlier_batch_size=100, outliers=1, source=source, order=order, resident_bytes=0)
-    kept = np.delete(number, left_out)
+    source = TinyImages(tmp_path / "tiny.bin", count=TINY, excluded=LEFT_OUT)
+    yield source
+    source.close()
+
+
+LEFT_OUT = np.array([0, 5, 699])
+KEPT = np.delete(np.arange(TINY), LEFT_OUT)
+
+
+@pytest.mark.parametrize("order", ["auto", "shuffled", "sequential-offset"])
+def test_tiny_images_from_their_file(make_data: MakeData, tiny: TinyImages, order: str) -> None:
+    """Read by blocks or one by one, over the ends of passes and the images left out."""
+    data = make_data(train=80, outlier_batch_size=100, outliers=1, source=tiny, order=order, resident_bytes=0)
     for epoch in (0, 1):
         for batch in data.epoch(epoch):
             found, blue = colours(batch.x_out)
             assert (blue == OUT).all()
-            assert found.tolist() == kept[batch.index_out.numpy()].tolist()
-    source.close()
+            assert found.tolist() == KEPT[batch.index_out.numpy()].tolist()
+
+
+def test_contaminated_tiny_images_are_read_by_blocks_too(
+    make_data: MakeData, tiny: TinyImages, numbered: Callable[..., ArraySource], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mixed = contaminate(OutlierSet(tiny, is_id=None), numbered(6, blue=ID), 0.3)
+    assert isinstance(mixed.source, Contaminated)
+    assert mixed.is_id is not None
+    monkeypatch.setattr(TinyImages, "images", lambda *_: pytest.fail("read one by one"))
+    data = make_data(train=80, outlier_batch_size=100, outliers=1, source=mixed.source, resident_bytes=0)
+    seen = []
+    for epoch in (0, 1):
+        for batch in data.epoch(epoch):
+            index = batch.index_out.numpy()
+            found, blue = colours(batch.x_out)
+            replaced = mixed.is_id[index]
+            assert np.array_equal(blue == ID, replaced)
+            assert found[~replaced].tolist() == KEPT[index[~replaced]].tolist()
+            seen += index.tolist()
+    assert sorted(seen[:697]) == list(range(697))  # a pass, each image once
+
+
+def test_how_much_stays_in_memory_can_be_set(make_data: MakeData, monkeypatch: pytest.MonkeyPatch) -> None:
+    """1,600 pixels of three bytes an image, padded."""
+    total = psutil.virtual_memory().total
+    for share, limit in (("", total // 10), ("0.5", total // 2), ("0", 0), ("1", total)):
+        monkeypatch.setenv("GOE_RESIDENT", share)
+        assert loader._resident_limit(CPU) == pytest.approx(limit, abs=1)
+    for share, resident in ((4800 * 23 / total, True), (4800 * 22 / total, False)):
+        monkeypatch.setenv("GOE_RESIDENT", repr(share + 1 / total))
+        outliers = make_data(train=2, outliers=23)._outliers
+        assert isinstance(outliers, loader._Store)
+        assert (outliers.resident is not None) == resident
+    for share in ("half", "-0.1", "1.5", "nan"):
+        monkeypatch.setenv("GOE_RESIDENT", share)
+        with pytest.raises(DataError, match=f'GOE_RESIDENT: "{share}" is no share of the memory; give a number from 0'):
+            make_data()
 
 
 def test_resuming_at_an_epoch_gives_the_same_batches(make_data: MakeData) -> None:

@@ -120,14 +120,24 @@ def test_unreadable_files_are_refused(tmp_path: Path) -> None:
     whole = path.read_bytes()
     for content in (whole[:-1], whole[:50], b"", b"<html>404 Not Found</html>"):
         path.write_bytes(content)
-        with pytest.raises(DataError, match="can't be read"):
+        with pytest.raises(DataError, match="can't be read") as caught:
             images_in_npy("random-300k", tmp_path / RANDOM_300K_FILE)
+        assert "allow_pickle" not in str(caught.value)
+    assert "it begins with b'<html>', as no .npy does; download it again" in str(caught.value)
 
 
 def test_pickled_objects_are_refused(tmp_path: Path) -> None:
     np.save(tmp_path / RANDOM_300K_FILE, np.array([{}], dtype=object), allow_pickle=True)
     with pytest.raises(DataError, match=r"can't be read: .*(pickle|object)"):
         images_in_npy("random-300k", tmp_path / RANDOM_300K_FILE)
+
+
+def test_another_number_than_published_is_said(tmp_path: Path, make_config: Callable[..., RunConfig]) -> None:
+    np.save(tmp_path / RANDOM_300K_FILE, np.zeros((4, 32, 32, 3), np.uint8))
+    said: list[str] = []
+    config = make_config(dataset="cifar10", outliers="random-300k")
+    assert len(outlier_source(config, ImageFiles(tmp_path, say=said.append)).source) == 4
+    assert said == ["random-300k: 4 images, the published set has 300,000"]
 
 
 def test_an_archive_is_refused(tmp_path: Path) -> None:
@@ -170,7 +180,28 @@ def test_tiny_images_without_cifars_and_validation_images(
         assert isinstance(found, TinyImages)
         assert found.images(np.arange(len(found)))[:, 0, 0, 0].tolist() == sorted(set(range(20)) - left_out)
         assert any("withdrawn on 29 June 2020" in line for line in said)
+        assert said[-1].startswith("tiny-images: ")
+        assert said[-1].endswith(f" left out, {20 - len(left_out)} remain")
+        for listed in exclude or []:
+            counted = {"80mn_cifar_idxs.txt": "3 listed in {} (counted from 1)"}
+            assert counted.get(listed, "2 listed in {} (counted from 0)").format(listed) in said[-1]
         found.close()
+
+
+def test_only_a_lists_own_name_says_how_it_counts(tiny_root: Path) -> None:
+    (tiny_root / "cifar").mkdir()
+    (tiny_root / "cifar/valid_idx_80mn.txt").write_text("5\n")
+    said: list[str] = []
+    source = tiny_images(tiny_root / "tiny_images.bin", tiny_root, ["cifar/valid_idx_80mn.txt"], said.append)
+    assert source.images(np.arange(19))[:, 0, 0, 0].tolist() == sorted(set(range(20)) - {5})
+    assert said == ["tiny-images: 1 listed in cifar/valid_idx_80mn.txt (counted from 0) left out, 19 remain"]
+    source.close()
+
+
+def test_cifars_validation_images_are_no_tiny_images(tiny_root: Path) -> None:
+    (tiny_root / "valid_idx_cifar10.txt").write_text("5\n")
+    with pytest.raises(DataError, match=r"valid_idx_cifar10.txt lists validation images of CIFAR itself, .*80mn.txt"):
+        tiny_images(tiny_root / "tiny_images.bin", tiny_root, ["valid_idx_cifar10.txt"])
 
 
 def test_tiny_images_can_be_contaminated(tiny_root: Path, numbered: Numbered) -> None:
