@@ -14,8 +14,9 @@ from goe.core.dataspecs import ALL, OOD_SETS
 from goe.core.errors import DataError, MissingError
 from goe.core.specs import Baseline
 from goe.data import builtin, cifar, spiral
+from goe.data.bundles import OTHER_CIFAR
 from goe.data.files import ImageFiles, Say, class_names
-from goe.data.ood import OTHER_CIFAR, OODSet, named, openood, openood_id, scood, synthetic_sets
+from goe.data.ood import OODSet, named, openood, openood_id, scood, synthetic_sets
 from goe.data.outliers import OutlierSet, contaminate, outlier_source
 from goe.data.source import ArraySource, ImageSet, Source
 from goe.data.splits import HELD_OUT, hold_out, read_index
@@ -153,9 +154,9 @@ def _test_images(config: RunConfig, files: ImageFiles) -> tuple[Benchmark, Image
         return benchmark_of(config, files), spiral.splits().test
     if config.dataset == "digits":
         return benchmark_of(config, files), builtin.digit_splits().test
-    test, names = _id_images(config, files, "test")
     if config.protocol == "openood":
-        test = openood_id(config, files)
+        return benchmark_of(config, files), openood_id(config, files)
+    test, names = _id_images(config, files, "test")
     # Normalised by the training images, whose statistics the network knows.
     train = _id_images(config, files, "train")[0] if config.id is not None else test
     return _benchmark(config, names, train), test

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from goe.core.errors import DataError
+from goe.data.bundles import bundle_lists
 from goe.data.download import verify_file
 from goe.data.imagelist import read_list
-from goe.data.ood import bundle_lists
 from goe.data.registry import DataSet
 from goe.data.store import manifest, missing
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from goe.data.ood import bundle_lists
+from goe.data.bundles import bundle_lists
 from goe.data.store import find
 from goe.data.verify import verify
 
