@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, TypeAlias, get_args
 
-from goe.core.dataspecs import ALL, DATASETS, OOD_SETS, OwnSource, is_list, is_path
+from goe.core.dataspecs import ALL, DATASETS, GENERATED, ID_IMAGES, OOD_SETS, OwnSource, is_list, is_path
 from goe.core.errors import did_you_mean
 from goe.core.specs import GOE, UDG, EnergyOE, Filter, MixOE
 
@@ -60,6 +60,10 @@ def _check_method_fits(config: "RunConfig") -> Iterator[Finding]:
     if isinstance(method, EnergyOE) and method.m_in >= method.m_out:
         found = f"m-in = {method.m_in:g} must be below m-out = {method.m_out:g}: ID energies are the lower ones"
         yield {"method"}, ("method", "m-in"), found
+    size, size_out = ID_IMAGES.get(config.dataset), config.outliers.size
+    if isinstance(method, UDG) and size and config.outliers.source in GENERATED and method.clusters > size + size_out:
+        found = f"{method.clusters} for {size + size_out} images ({size} ID, {size_out} outliers)"
+        yield {"method", "dataset", "outliers"}, ("method", "clusters"), f"{found}; choose at most one for each image"
 
 
 def _check_data(config: "RunConfig") -> Iterator[Finding]:

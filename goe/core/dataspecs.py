@@ -8,6 +8,10 @@ from goe.core.specs import Positive, Rate
 
 DatasetName: TypeAlias = Literal["digits", "spiral", "cifar10", "cifar100"]
 DATASETS: tuple[str, ...] = get_args(DatasetName)
+ID_IMAGES = {"digits": 800, "spiral": 2000}
+"""Training images of the data sets that are generated rather than read."""
+GENERATED = ("china", "square")
+"""Sources with as many outliers as `Outliers.size` says."""
 OutlierName: TypeAlias = Literal[
     "china",
     "square",

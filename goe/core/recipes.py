@@ -52,6 +52,9 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "lr-decay": 0.1,
         "evaluate": "best",
         "augment-validation": True,
+        "precision": "float32",
+        # Their 80 Million Tiny Images still hold CIFAR's images, and come in the file's order from a random place on.
+        "outliers": {"order": "sequential-offset", "exclude": []},
     },
 }
 

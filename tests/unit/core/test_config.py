@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from goe.core.config import METHODS, InitFrom, Outliers, RunConfig, complete, merge
-from goe.core.dataspecs import OwnImages
+from goe.core.dataspecs import ID_IMAGES, OwnImages
 from goe.core.errors import did_you_mean
 from goe.core.recipes import RECIPES
 from goe.core.specs import GOE, OE, UDG, Baseline, EnergyOE, Filter, MixOE
@@ -51,17 +51,50 @@ def test_cifar_follows_the_paper() -> None:
 
 
 def test_the_paper_preset_holds_on_every_data_set() -> None:
-    for dataset in ("digits", "cifar10", "cifar100"):
+    for dataset in ("digits", "spiral", "cifar10", "cifar100"):
         config = accepted(dataset=dataset, preset="paper")
         assert (config.epochs, config.batch_size, config.outlier_batch_size) == (200, 128, 256)
         assert (config.optimiser, config.lr, config.momentum, config.weight_decay) == ("sgd", 0.1, 0.9, 5e-4)
         assert (config.schedule, config.milestones, config.lr_decay) == ("multistep", (120, 160), 0.1)
         assert (config.evaluate, config.augment_validation, config.nesterov) == ("best", True, True)
+        assert (config.outliers.order, config.outliers.exclude) == ("sequential-offset", ())
+        assert config.precision == "float32"
         assert config.method == GOE(filter=Filter(strategy="topk", estimation="msp", k=20))
         energy = accepted(dataset=dataset, preset="paper", method="energy-oe").method
         assert energy == EnergyOE(m_in=-25.0, m_out=-7.0, weight=0.1)
-    assert not accepted(dataset="cifar10").augment_validation
+    corrected = accepted(dataset="cifar10")
+    assert not corrected.augment_validation
+    assert (corrected.outliers, corrected.precision) == (Outliers(), "auto")
+    assert (corrected.outliers.order, corrected.outliers.exclude) == ("auto", ("80mn_cifar_idxs.txt",))
     assert accepted(dataset="cifar10", preset="paper").group != accepted(dataset="cifar10").group
+
+
+def test_the_paper_preset_keeps_the_outliers_that_were_asked_for() -> None:
+    def outliers(**given: Any) -> Outliers:
+        return accepted(preset="paper", **given).outliers
+
+    theirs = Outliers(source="tiny-images", order="sequential-offset", exclude=())
+    assert outliers(dataset="cifar10", outliers="tiny-images") == theirs
+    assert outliers() == msgspec.structs.replace(theirs, source="china", contamination=0.1)
+    assert outliers(dataset="spiral") == msgspec.structs.replace(theirs, source="square", size=2000)
+    chosen = {"source": "tiny-images", "order": "blocks", "exclude": ["80mn_cifar_idxs.txt"]}
+    asked = outliers(dataset="cifar10", outliers=chosen)
+    assert (asked.order, asked.exclude) == ("blocks", ("80mn_cifar_idxs.txt",))
+
+
+def test_as_many_clusters_as_images_are_accepted() -> None:
+    at_most = {"china": 4896, "random-300k": 10**6}  # how many images a file holds is known when it is read
+    for source, clusters in at_most.items():
+        method = accepted(method={"name": "udg", "clusters": clusters}, outliers=source).method
+        assert isinstance(method, UDG)
+        assert method.clusters == clusters
+
+
+def test_the_built_in_sets_have_the_sizes_that_are_checked() -> None:
+    from goe.data.builtin import digit_splits
+    from goe.data.spiral import splits
+
+    assert {"digits": len(digit_splits().train), "spiral": len(splits().train)} == ID_IMAGES
 
 
 def test_energy_margins_follow_the_data_set() -> None:
@@ -207,6 +240,17 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"val-index": "x.txt"}, ("val-index",), "the validation images of digits are fixed; leave it out"),
     ({"outliers": "folder"}, ("outliers", "path"), '"folder" needs path'),
     ({"outliers": {"path": "x"}}, ("outliers", "path"), "only for folder and list"),
+    (
+        {"method": {"name": "udg", "clusters": 4897}},
+        ("method", "clusters"),
+        "4897 for 4896 images (800 ID, 4096 outliers); choose at most one for each image",
+    ),
+    (
+        {"method": {"name": "udg", "clusters": 901}, "outliers": {"size": 100}},
+        ("method", "clusters"),
+        "901 for 900 images",
+    ),
+    ({"dataset": "spiral", "method": {"name": "udg", "clusters": 4001}}, ("method", "clusters"), "for 4000 images"),
     ({"outliers": "tiny-images", "method": "udg"}, ("outliers", "source"), "udg clusters all outliers every epoch"),
     ({"ood": ["svnh"]}, ("ood",), '"svnh" is not a known OOD test set (did you mean "svhn"?); known: cifar10'),
     ({"dataset": "cifar10", "ood": ["cifar10"]}, ("ood",), '"cifar10" is the ID set'),
