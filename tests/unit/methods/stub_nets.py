@@ -1,5 +1,7 @@
 """Networks, batches and chance small enough to follow by hand, for the tests of methods."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -80,6 +82,26 @@ class FixedRng:
         assert values.shape == size
         assert (values < high).all()
         return values
+
+
+@dataclass
+class Images:
+    """A training view over images in memory, in batches of 7."""
+
+    x: Tensor
+    labels: Tensor
+    x_out: Tensor
+    num_classes: int
+
+    @property
+    def num_outliers(self) -> int:
+        return len(self.x_out)
+
+    def plain_id(self) -> Iterator[Tensor]:
+        return iter(torch.split(self.x, 7))
+
+    def plain_outliers(self) -> Iterator[Tensor]:
+        return iter(torch.split(self.x_out, 7))
 
 
 def batch_of(x: Tensor, y: list[int], x_out: Tensor) -> Batch:

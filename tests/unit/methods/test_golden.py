@@ -1,4 +1,4 @@
-"""Every method against a reference in plain loops, and what must hold of all of them.
+"""Every method against a reference in plain loops, and what must hold of all of them; UDG is in test_golden_udg.py.
 
 The reference follows the formulas of the papers sample by sample in Python floats. Only the order in which chance is
 drawn is the methods' own: lam, the two permutations, the rows and the columns of box centres.
@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import pytest
 import torch
+from plain_loops import Head, Image, Row, cross, head_of, log_sum_exp, logits_of
 from stub_nets import LinearNet, NormNet, random_images
 
 from goe.core import specs
@@ -23,33 +24,6 @@ from goe.methods.mixing import mix_pairs, mix_pool
 SHAPE = (1, 6, 4)
 PIXELS = 24
 SEED = 2
-
-Row = list[float]
-Image = list[list[Row]]
-"""Channels of rows of pixels."""
-Head = tuple[list[Row], Row]
-"""The weights of each class, and the biases."""
-
-
-def logits_of(net: Head, image: Image) -> Row:
-    pixels = [value for channel in image for row in channel for value in row]
-    weights, bias = net
-    return [b + sum(w * v for w, v in zip(row, pixels, strict=True)) for row, b in zip(weights, bias, strict=True)]
-
-
-def head_of(net: LinearNet) -> Head:
-    return net.head.weight.tolist(), net.head.bias.tolist()
-
-
-def log_sum_exp(z: Row) -> float:
-    top = max(z)
-    return top + log(sum(exp(v - top) for v in z))
-
-
-def cross(target: Row, z: Row) -> float:
-    """H(target, softmax(z))."""
-    total = log_sum_exp(z)
-    return -sum(t * (v - total) for t, v in zip(target, z, strict=True))
 
 
 def confidence(z: Row, estimation: str) -> float:

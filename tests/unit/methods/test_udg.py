@@ -1,14 +1,12 @@
 """UDG: pseudo-labels and losses by hand, planted ID images found again, resuming."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from math import log, sqrt
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from stub_nets import LinearNet, NormNet, PixelNet, batch_of
+from stub_nets import Images, LinearNet, NormNet, PixelNet, batch_of
 from torch import Tensor
 
 from goe.core import specs
@@ -16,27 +14,6 @@ from goe.core.errors import ConfigError
 from goe.methods import Batch, StepOutput
 from goe.methods.udg import UDG, cluster_labels, cluster_weights
 from goe.models.base import Net
-
-
-@dataclass
-class Images:
-    """A training view over images in memory, in batches of 7."""
-
-    x: Tensor
-    labels: Tensor
-    x_out: Tensor
-    num_classes: int
-
-    @property
-    def num_outliers(self) -> int:
-        return len(self.x_out)
-
-    def plain_id(self) -> Iterator[Tensor]:
-        return iter(torch.split(self.x, 7))
-
-    def plain_outliers(self) -> Iterator[Tensor]:
-        return iter(torch.split(self.x_out, 7))
-
 
 CLASSES = 3
 
