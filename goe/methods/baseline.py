@@ -8,9 +8,12 @@ from goe.models.base import Net
 
 
 class Baseline(Method):
-    """L = CE(z(x), y), the mean over the B ID images (Hendrycks and Gimpel, ICLR 2017, scored by MSP).
+    """L = CE(z(x), y), the mean over the B ID images.
 
-    Departure: the authors' loop also sends the outlier batch through the network, where it enters batch norm's
+    What Hendrycks and Gimpel score by the maximum softmax probability (ICLR 2017, arXiv:1610.02136; its text could not
+    be had to look up an equation).
+
+    Departure: the G-OE authors' loop also sends the outlier batch through the network, where it enters batch norm's
     statistics though not the loss. A baseline that has seen outliers is none, so this one gets none.
     """
 

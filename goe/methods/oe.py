@@ -12,11 +12,13 @@ from goe.models.base import Net
 class OE(Method):
     """L = CE(z(x), y) + weight * (1/M) sum_j o_j [logsumexp_k z_k(u_j) - mean_k z_k(u_j)].
 
-    Outlier Exposure (Hendrycks et al., ICLR 2019, arXiv:1812.04606, eq. 1); weight 0.5 as in their CIFAR code.
-    o_j is 0 for outliers that the filter drops, else 1; with `normalise = "kept"` the sum is divided by sum o_j.
+    Outlier Exposure (Hendrycks et al., ICLR 2019, arXiv:1812.04606), after the authors' CIFAR/oe_scratch.py, where the
+    weight is 0.5; the numbers of the paper's equations could not be checked, as its text could not be had. o_j is 0 for
+    outliers that the filter drops, else 1; with `normalise = "kept"` the sum is divided by sum o_j.
 
-    The authors filter nothing, which is the default. With a filter it is G-OE without mixing, the "OE with filtering"
-    in the figure of the G-OE authors' repository.
+    Departures, off by default: a filter, division by what is kept, separate forwards. With a filter it is G-OE without
+    mixing, the "OE with filtering" in the figure of the G-OE authors' repository. The authors train for 100 epochs, or
+    fine-tune for ten, at a cosine; how long and how is the run's, by default 200 epochs in steps as in the G-OE code.
     """
 
     def __init__(self, spec: specs.OE) -> None:

@@ -31,11 +31,12 @@ class UDG(Method):
     in this count is its pseudo-label of the epoch before, at first -1. w_c is proportional to the cluster's size to the
     power of -1/2, with mean 1 over clusters. The auxiliary head starts anew each epoch.
 
-    After scood/trainers/udg_trainer.py of Jingkang50/ICCV21_SCOOD. Their OOD enhancement (`tau_ood`) is left out: it is
-    dead code in all published configurations. Departures: pseudo-labels kept by the method, not on the data set, which
-    saves them in checkpoints and from worker processes; never more dimensions than the features vary in; empty clusters
-    kept out of the mean weight, where one alone would bring all others near 0; L_oe 0 where no outlier is left, not
-    NaN; k-means and its guards as in goe.methods.clustering. Not theirs, and off by default: joint forwards.
+    After scood/trainers/udg_trainer.py of Jingkang50/ICCV21_SCOOD; the numbers of the paper's equations could not be
+    checked, as its text could not be had. Their OOD enhancement (`tau_ood`) is left out: it is dead code in all
+    published configurations. Departures: pseudo-labels kept by the method, not on the data set, which saves them in
+    checkpoints and from worker processes; never more dimensions than the features vary in; empty clusters kept out of
+    the mean weight, where one alone would bring all others near 0; L_oe 0 where no outlier is left, not NaN; k-means
+    and its guards as in goe.methods.clustering. Not theirs, and off by default: joint forwards.
     """
 
     aux: nn.Linear
