@@ -13,6 +13,7 @@ from goe.figures.spiral import read_summary
 
 @pytest.mark.timeout(900)  # four whole trainings, half a minute each on an idle core
 def test_the_spiral_figure(lab: Lab) -> None:
+    # The bands for one seed; docs/results.md, "Two spirals", has the means of three, which hold to them too.
     done = lab.goe("figure", "spiral", "--out", "figure.svg", "--terminal", timeout=800)
     assert done.returncode == 0, done.stderr
     assert "4 runs: 4 done" in done.stderr
