@@ -1,10 +1,12 @@
 """The queue files of examples/: all of them are right, and paper.toml is the paper's table."""
 
-from itertools import product
+import csv
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
+from goe.core.paper import NAMES
 from goe.core.queuefile import load_queue
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -22,14 +24,14 @@ def test_every_example_is_a_queue_without_mistakes(path: Path) -> None:
 
 
 def test_the_papers_table_has_each_of_its_cells_five_times() -> None:
-    # Rows of the main table: CIFAR-10, CIFAR-100; WRN, Res34, Dense; MCP, OE, E-OE, UDG, G-OE. Five trials.
     runs = load_queue(EXAMPLES / "paper.toml").runs
-    cells = product(
-        ("cifar10", "cifar100"),
-        ("wrn-40-2", "resnet-34", "densenet-bc-100-12"),
-        ("baseline", "oe", "energy-oe", "udg", "goe"),
-        (1, 2, 3, 4, 5),
-    )
+    with files("goe.core").joinpath("paper_table.csv").open(encoding="utf-8") as file:
+        lines = {(line["dataset"], line["model"], line["method"]) for line in csv.DictReader(file)}
+    words = [(NAMES["dataset"][r.dataset], NAMES["model"][r.model], NAMES["method"][r.method_name]) for r in runs]
+    assert len(lines) == 30
+    assert set(words) == lines
+    assert {(*cell, run.seed) for cell, run in zip(words, runs, strict=True)} == {
+        (*cell, seed) for cell in lines for seed in (1, 2, 3, 4, 5)
+    }
     assert len(runs) == 150
-    assert {(run.dataset, run.model, run.method_name, run.seed) for run in runs} == set(cells)
     assert {(run.preset, run.protocol, run.outliers.source) for run in runs} == {("paper", "goe2024", "random-300k")}
