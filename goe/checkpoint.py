@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from goe.core.errors import CheckpointError, RunError
+from goe.core.errors import CheckpointError, RunError, did_you_mean
 from goe.core.inventory import index_files
 from goe.core.records import CheckpointIndex, Values
 from goe.core.rundir import RunDir, read_json, write_atomic, write_json
@@ -76,9 +76,9 @@ def load_weights(run: RunDir, name: str, net: nn.Module) -> CheckpointIndex:
     """Load the network of checkpoint `name`. Raises CheckpointError if it is missing, cut or altered."""
     index = read_index(run, name)
     if index is None:
-        raise CheckpointError(
-            f"{run.checkpoints / name}.json: there is no such checkpoint; `goe checkpoints {run.run_id}` lists them"
-        )
+        near = did_you_mean(name, [path.stem for path in index_files(run.checkpoints)])
+        remedy = f"`goe checkpoints {run.run_id}` lists them"
+        raise CheckpointError(f"{run.checkpoints / name}.json: there is no such checkpoint{near}; {remedy}")
     try:
         tensors = _read(run, name, index.weights, index.weights_sha256)
     except CheckpointError:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from goe.core.errors import RunError
+from goe.core.evalfile import command, stem
 from goe.core.layout import Conventions
 from goe.core.records import EvalResult, Values
 from goe.core.results import Measured
@@ -42,7 +43,8 @@ def under(measured: Sequence[Measured], conventions: Conventions) -> tuple[list[
 def _recompute(item: Measured, conventions: Conventions) -> EvalResult:
     """The result of `item` from its raw scores. Raises RunError if they are missing, damaged or of other sets."""
     result = item.result
-    remedy = f"`goe eval {result.run_id} --force` writes it anew"
+    name = stem(result.checkpoint, result.score, result.protocol)
+    remedy = f"`{command(result.run_id, name)}` writes it anew"
     if item.raw is None:
         raise RunError(f"{result.run_id}: raw scores of {result.score} on {result.protocol} are missing; {remedy}")
     try:

@@ -47,6 +47,7 @@ from goe.core.scorespecs import DETECTORS
 from goe.models.base import Net
 from goe.scores import SCORES, Outputs, Score
 
+_BREAK = "\n"
 CHUNK = 1024
 """Images scored at a time: DICE makes a (chunk, K, D) tensor."""
 
@@ -78,10 +79,13 @@ def fit_score(name: str, material: Material) -> Score:
     with _quiet():
         detector = _build(name, material)
         if detector.requires_fit:
+            outputs, labels = material.training()
+            if not _features(outputs).isfinite().all():
+                raise ScoreError(f"{name}: features of training images are NaN or infinite; did training diverge?")
             try:
-                _fit(detector, *material.training())
+                _fit(detector, outputs, labels)
             except (ValueError, AssertionError, RuntimeError) as error:
-                found = str(error) or "the library refuses these training images"
+                found = str(error).partition("\n")[0] or "the library refuses these training images"
                 raise ScoreError(
                     f"{name}: can't be fitted on the training images: {found}; use another score"
                 ) from error
@@ -205,7 +209,7 @@ def _finite(name: str, score: Score) -> Score:
         try:
             scores = score(outputs)
         except ValueError as error:  # scikit-learn refuses NaN itself
-            raise ScoreError(f"{name}: can't be computed: {error}") from error
+            raise ScoreError(f"{name}: can't be computed: {str(error).partition(_BREAK)[0]}") from error
         bad = int((~scores.isfinite()).sum())
         if bad:
             remedy = "did training diverge? else use another score"

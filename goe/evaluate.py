@@ -14,6 +14,7 @@ from torch import Tensor
 
 from goe.core.config import RunConfig, Tests, with_tests
 from goe.core.errors import RunError, ScoreError
+from goe.core.evalfile import stem
 from goe.core.evaljob import EvalProgress
 from goe.core.records import EVAL_VERSION, EvalResult
 from goe.core.rundir import RunDir, read_json, write_atomic, write_json
@@ -72,7 +73,7 @@ def evaluate(
     for name, remedy in sets.missing.items():
         progress(EvalProgress(note=f"without {name}: {remedy}"))
     for score in scores:
-        path = run.eval / f"{checkpoint_name}-{score}-{sets.benchmark.protocol}.json"
+        path = run.eval / f"{stem(checkpoint_name, score, sets.benchmark.protocol)}.json"
         try:
             if force or not _is_current(path, trained.index.weights_sha256, asked.digests):
                 _write(path, _Result(config, checkpoint_name, score, trained, asked))
@@ -207,7 +208,8 @@ def _is_current(path: Path, weights_sha256: str, digests: Mapping[str, str]) -> 
         result = read_json(path, EvalResult)
     except RunError:
         return False  # damaged: written anew
-    return result is not None and (result.weights_sha256, result.digests) == (weights_sha256, digests)
+    same = result is not None and (result.weights_sha256, result.digests) == (weights_sha256, digests)
+    return same and path.with_suffix(".npz").exists()
 
 
 def _save_scores(path: Path, scores: Mapping[str, Floats], right: Mapping[str, Bools], id_name: str) -> None:

@@ -12,7 +12,7 @@ from goe.core.evaljob import ScoredImage, ScoreRequest
 from goe.core.rundir import RunDir
 from goe.data.files import SIDE
 from goe.data.imagecache import decode
-from goe.data.imagelist import is_image
+from goe.data.imagelist import SUFFIXES, is_image
 from goe.data.loader import eval_batches
 from goe.data.source import ArraySource, Pixels
 from goe.outputs import channels_last, collect
@@ -37,6 +37,8 @@ def score_images(run: RunDir, request: ScoreRequest, root: Path, progress: Progr
     threshold = trained.threshold(score).value
     names = trained.ids.benchmark.class_names
     files = list(_files(request.paths))
+    if not files:
+        raise UserError(f"{', '.join(request.paths)}: holds no image; known are {', '.join(sorted(SUFFIXES))}")
     for start in range(0, len(files), AT_ONCE):
         part = files[start : start + AT_ONCE]
         with ThreadPoolExecutor() as pool:

@@ -71,8 +71,7 @@ def tabulate(runs: Sequence[RunDir], queue: Path | None, request: Request, *, ev
         difference = against(aggregate([*reference, *others], expected), request.against, any_model=any_model)
         beside = replace(beside, difference=difference)
     table = _table(rows, expected, request, beside, every_metric=every_metric)
-    missing = () if request.paper_layout and rows else without_results(chosen, expected)
-    return Tabulated(table, (*problems, *damaged), missing)
+    return Tabulated(table, (*problems, *damaged), without_results(chosen, expected))
 
 
 def recompute(measured: Sequence[Measured], conventions: Conventions) -> tuple[list[Measured], list[str]]:
@@ -99,7 +98,7 @@ def _table(
         told.append(comparison_note(found))
     if request.against:
         told.append(
-            f"†: differs from {request.against} with p < 0.05 (paired t-test over at least 3 common seeds, "
-            "not corrected for the number of comparisons)."
+            f"†: differs from {request.against} under the same score with p < 0.05 (paired t-test over at least 3 "
+            "common seeds, not corrected for the number of comparisons)."
         )
     return Table(tuple(found), tuple(told), layout.conventions)

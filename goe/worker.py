@@ -183,6 +183,8 @@ def eval_command(request: EvalRequest, paths: Sequence[str]) -> int:
                 progress=say,
             )
             problems = done.problems
+            for written in done.paths:
+                say(EvalProgress(result=written.stem))
         except (UserError, OSError) as error:
             problems = [describe_os_error(error) if isinstance(error, OSError) else str(error)]
         for problem in problems:

@@ -16,6 +16,8 @@ class EvalProgress(Struct, frozen=True, kw_only=True, omit_defaults=True):
     total: int = 0
     note: str = ""
     """Something to read, and no progress."""
+    result: str = ""
+    """The name, without suffix, of a result that is there now."""
 
 
 class EvalRequest(Struct, frozen=True, kw_only=True):

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from goe.core.config import RunConfig
 from goe.core.errors import RunError
+from goe.core.evalfile import command
 from goe.core.queuefile import load_queue
-from goe.core.records import EvalResult, Values
+from goe.core.records import CheckpointIndex, EvalResult, Values
 from goe.core.rundir import RunDir, read_json
 
 AVERAGE = "average"
@@ -88,15 +89,32 @@ def read_results(run: RunDir) -> tuple[list[EvalResult], list[str]]:
 def _read(run: RunDir) -> tuple[list[tuple[Path, EvalResult]], list[str]]:
     results: list[tuple[Path, EvalResult]] = []
     problems: list[str] = []
+    weights: dict[str, str | None] = {}
     for path in sorted(run.eval.glob("*.json")):
         try:
             result = read_json(path, EvalResult)
         except RunError:
-            problems.append(f"{path}: cut or altered; write it anew with `goe eval {run.run_id}`")
+            problems.append(f"{path}: cut or altered; `{command(run.run_id, path.stem)}` writes it anew")
             continue
-        if result is not None:
+        if result is None:
+            continue
+        name = result.checkpoint
+        weights.setdefault(name, _weights(run, name))
+        if weights[name] not in {None, result.weights_sha256}:
+            found = f"of weights that checkpoint {name} no longer has (epoch {result.epoch})"
+            problems.append(f"{path}: {found}; `{command(run.run_id, path.stem)}` writes it anew")
+        else:
             results.append((path, result))
     return results, problems
+
+
+def _weights(run: RunDir, checkpoint: str) -> str | None:
+    """The SHA-256 of a checkpoint's weights; None where there is no telling: it is gone, or its index damaged."""
+    try:
+        index = read_json(run.checkpoints / f"{checkpoint}.json", CheckpointIndex)
+    except RunError:
+        return None
+    return None if index is None else index.weights_sha256
 
 
 def gather(runs: Iterable[RunDir]) -> tuple[list[Measured], list[str]]:

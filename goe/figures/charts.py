@@ -70,7 +70,7 @@ def risk_coverage_figure(found: Sequence[Evaluated]) -> Figure:
     lines = _overlaid(found, _aurc, lambda scores, name, place: _line(name, *_risk(scores), place))
     chart = Chart(
         "",
-        "coverage %: the most confident share (dotted: best order)",
+        "coverage % (dotted: best order)",
         "error rate %",
         (*best, *lines),
         x_range=PERCENT,
@@ -215,7 +215,7 @@ def _histogram(label: str, scores: Scores, names: Sequence[str]) -> Chart:
         lines.append(Line(title, tuple(x.tolist()), tuple(y.tolist()), place=place, filled=True))
     threshold = min(max(threshold_at(scores.id), float(found.edges[0])), float(found.edges[-1]))
     top = max(float(density.max()) for density in found.densities.values())
-    lines.append(Line("95 % of ID accepted", (threshold, threshold), (0.0, top), place=None, dotted=True))
+    lines.append(Line("95 % of ID tests", (threshold, threshold), (0.0, top), place=None, dotted=True))
     x_label = scores.result.score + (" (outermost bins hold what lies beyond)" if found.cut else "")
     return Chart(label, x_label, "density", tuple(lines))
 
@@ -230,7 +230,7 @@ def _reliability(label: str, scores: Scores) -> Chart:
     lines = (
         Line("calibrated", PERCENT, PERCENT, place=None, dotted=True),
         Line("accuracy", bins, tuple(accuracy.tolist()), place=0, filled=True),
-        Line("mean confidence, and its gap to accuracy", bins, top, place=1, band=(tuple(accuracy.tolist()), top)),
+        Line("confidence, gap", bins, top, place=1, band=(tuple(accuracy.tolist()), top)),
         Line("share of images", bins, tuple(without_floor(share).tolist()), place=2),
     )
     return Chart(f"{label}: ECE {100 * ece:.2f} %", "confidence %", "accuracy %", lines, y_range=PERCENT)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from goe.core.errors import ConfigError, RunError, UserError, did_you_mean
+from goe.core.evalfile import command, stem
+from goe.core.groups import Group
 from goe.core.records import EvalResult
 from goe.core.results import read_results
 from goe.core.rundir import RunDir
 from goe.core.scorespecs import SCORE_NAMES
 from goe.figures.curves import Bools, Floats
-from goe.figures.selection import Group
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def _nothing_found(
         return problems[0]
     asked = [f"checkpoint {checkpoint}"]
     asked += [f"{name} {value}" for name, value in (("score", wanted.score), ("protocol", wanted.protocol)) if value]
-    there = ", ".join(_stem(result) for result in results)
+    there = ", ".join(stem(result.checkpoint, result.score, result.protocol) for result in results)
     options = [
         f" --{option} {value}"
         for option, value in (
@@ -139,14 +140,10 @@ def _nothing_found(
     return f"{run.eval}: no result of {', '.join(asked)}; there is {has}; `goe eval {run.run_id}{''.join(options)}`"
 
 
-def _stem(result: EvalResult) -> str:
-    return f"{result.checkpoint}-{result.score}-{result.protocol}"
-
-
 def read_scores(run: RunDir, result: EvalResult) -> Scores:
     """The raw scores of `result`. Raises RunError where the file is missing, cut, or not what the result says."""
-    path = run.eval / f"{_stem(result)}.npz"
-    remedy = f"`goe eval {run.run_id} --checkpoint {result.checkpoint} --scores {result.score} --force` writes it anew"
+    path = run.eval / f"{stem(result.checkpoint, result.score, result.protocol)}.npz"
+    remedy = f"`{command(run.run_id, path.stem)}` writes it anew"
     try:
         with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             arrays = {name: np.asarray(file[name]) for name in file.files}

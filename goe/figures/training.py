@@ -11,9 +11,9 @@ import numpy as np
 
 from goe.core.chart import Chart, Figure, Line
 from goe.core.errors import RunError
+from goe.core.groups import Group
 from goe.core.records import Metric, MetricsTail, series
 from goe.figures.curves import Floats, thin
-from goe.figures.selection import Group
 
 Warn = Callable[[str], None]
 

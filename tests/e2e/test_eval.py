@@ -48,9 +48,10 @@ def test_what_cannot_be_evaluated_is_said(finished: Lab) -> None:
     assert unknown.returncode == 2
     assert '--scores: "mps" is unknown (did you mean "msp"?); known: msp, max-logit' in unknown.stderr
     assert '--scores: "knm" is unknown' in unknown.stderr
-    missing = finished.goe("eval", "base-s1", "--checkpoint", "epoch-009")
+    missing = finished.goe("eval", "base-s1", "--checkpoint", "epoch-9")
     assert missing.returncode == 2
     assert "epoch-009.json: there is no such checkpoint; `goe checkpoints base-s1-" in missing.stderr
+    assert missing.stdout == ""
     (run, other) = find_runs(finished.runs)
     index = json.loads((run.checkpoints / "best.json").read_text(encoding="utf-8"))
     weights = run.checkpoints / index["weights"]
@@ -81,5 +82,7 @@ def test_image_files_are_scored(finished: Lab) -> None:
     broken, whole = partly.stdout.splitlines()
     assert broken.startswith("error  images/broken.jpg: UnidentifiedImageError")
     assert whole.split()[1] == "images/noise.png"
+    wrong = finished.goe("score", "base-s1", "images", "--score", "msp,knn")
+    assert (wrong.returncode, wrong.stderr.startswith('error: --score: "msp,knn" is unknown')) == (2, True)
     absent = finished.goe("score", "base-s1", "nowhere.png")
     assert (absent.returncode, absent.stderr) == (2, "error: nowhere.png: no such file or folder\n")

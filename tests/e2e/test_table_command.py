@@ -60,7 +60,7 @@ def test_marks_metrics_and_a_filter(tested: Lab) -> None:
         ["baseline", "3/3", "_52.00", "±", "2.00"],
         ["goe", "3/3", "*83.00", "±", "3.00†"],
     ]
-    assert "†: differs from base with p < 0.05" in text
+    assert "†: differs from base under the same score with p < 0.05" in text
     assert "*: best; _: second best." in text
     only = table(tested, "--where", "method=g*", "--metrics", "auroc", "--format", "md")
     assert "| goe | 3/3 | 83.00 ± 3.00 |" in only

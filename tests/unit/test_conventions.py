@@ -89,7 +89,7 @@ def test_a_damaged_file_is_named_and_its_seed_missing(harm: Any, said: str, tmp_
     assert len(problems) == 1
     assert problems[0].startswith(f"{file}: ")
     assert said in problems[0]
-    assert problems[0].endswith(f"`goe eval {runs[0].run_id} --force` writes it anew")
+    assert problems[0].endswith(f"`goe eval {runs[0].run_id} --checkpoint best --scores energy --force` writes it anew")
     rows = {(row.test_set, row.metric): row for row in aggregate(found, [])}
     for place in (("near", "auroc"), (AVERAGE, "auroc"), ("digits", "accuracy")):
         assert (rows[place].n, rows[place].expected, [seed for seed, _ in rows[place].by_seed]) == (1, 2, [2])
@@ -108,5 +108,6 @@ def test_a_result_that_no_file_is_known_of(tmp_path: Path) -> None:
     (item,) = gather([run])[0]
     _, problems = under([Measured(item.config, item.result)], Conventions("ood"))
     assert problems == [
-        f"{run.run_id}: raw scores of energy on digits are missing; `goe eval {run.run_id} --force` writes it anew"
+        f"{run.run_id}: raw scores of energy on digits are missing; "
+        f"`goe eval {run.run_id} --checkpoint best --scores energy --force` writes it anew"
     ]

@@ -15,6 +15,7 @@ from goe.core.config import RunConfig, Tests, complete
 from goe.core.errors import CheckpointError, UserError
 from goe.core.evaljob import EvalProgress, ScoredImage, ScoreRequest
 from goe.core.records import EVAL_VERSION, CheckpointIndex, EvalResult
+from goe.core.results import read_results
 from goe.core.rundir import RunDir, read_json
 from goe.core.thresholds import read_thresholds
 from goe.data.builtin import digit_splits
@@ -142,6 +143,26 @@ def test_an_evaluation_that_was_killed_goes_on_after_its_last_whole_set(run: Run
     assert [now.part for now in again if now.done == now.total] == [*SETS[1:], "digits-validation"]
 
 
+def test_results_of_weights_that_are_gone_are_no_results(run: RunDir) -> None:
+    """Else a table would show two trainings under one name."""
+    evaluated(run, "msp", "energy")
+    save(run, seed=1, epoch=2)
+    evaluated(run, "msp")
+    results, problems = read_results(run)
+    assert [(result.score, result.epoch) for result in results] == [("msp", 2)]
+    (problem,) = problems
+    assert problem.startswith(f"{run.eval / 'last-energy-digits.json'}: of weights that checkpoint last no longer has")
+    assert f"`goe eval {run.run_id} --checkpoint last --scores energy --force`" in problem
+
+
+def test_lost_raw_scores_are_written_anew(run: RunDir) -> None:
+    evaluated(run, "msp")
+    raw = run.eval / "last-msp-digits.npz"
+    raw.unlink()
+    evaluated(run, "msp")
+    assert raw.exists()
+
+
 def test_a_lost_threshold_is_found_again(run: RunDir) -> None:
     (first,) = evaluated(run, "msp")
     (file,) = run.checkpoints.glob("*.thresholds.json")
@@ -175,7 +196,9 @@ def test_other_checkpoints_and_missing_ones(run: RunDir) -> None:
     result = read_json(done.paths[0], EvalResult)
     assert result is not None
     assert (result.checkpoint, result.checkpoint_rule, result.epoch) == ("epoch-004", "chosen by epoch", 4)
-    with pytest.raises(CheckpointError, match=r"epoch-009.json: there is no such checkpoint; `goe checkpoints"):
+    with pytest.raises(
+        CheckpointError, match=r"epoch-009.json: there is no such checkpoint \(did you mean \"epoch-004\"\?\); `goe"
+    ):
         evaluate(run, checkpoint_name="epoch-009", scores=["msp"], root=run.path)
 
 
@@ -228,6 +251,12 @@ def test_scores_that_need_the_images_themselves(run: RunDir, folder: Path) -> No
     (image,) = scored(run, folder / "0.png", score="odin")
     assert image.value is not None
     assert 1 / 8 <= image.value < 0.13  # at temperature 1000 nearly uniform
+
+
+def test_a_folder_without_images_is_an_error(run: RunDir, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty: holds no image; known are \.bmp"):
+        list(scored(run, tmp_path / "empty"))
 
 
 def test_points_are_no_images(tmp_path: Path) -> None:

@@ -121,7 +121,8 @@ def test_gathering_from_disk_names_what_is_damaged(tmp_path: Path) -> None:
     runs[1].config_file.write_text("{}")
     found, problems = gather(runs)
     assert [item.config.seed for item in found] == [3]
-    assert problems[0] == f"{damaged}: cut or altered; write it anew with `goe eval {runs[0].run_id}`"
+    remedy = f"`goe eval {runs[0].run_id} --checkpoint best --scores msp --force` writes it anew"
+    assert problems[0] == f"{damaged}: cut or altered; {remedy}"
     assert problems[1].startswith(f"{runs[1].config_file}: cut or altered: ")
     assert len(problems) == 2
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tui.commands.options import DEFAULT_RUNS, DataRoot, RunNames, Runs
+from tui.commands.options import DEFAULT_RUNS, Checkpoint, DataRoot, RunNames, Runs
 from tui.commands.selection import WORKER, select, use_data
 from tui.commands.tables import print_table
 
@@ -24,7 +24,7 @@ def eval_(
     names: RunNames = None,
     dataset: Annotated[str | None, typer.Option(help="Only runs on this ID data set.")] = None,
     model: Annotated[str | None, typer.Option(help="Only runs of this model.")] = None,
-    checkpoint: Annotated[str, typer.Option(help="best, last or epoch-NNN (default: as configured).")] = "",
+    checkpoint: Checkpoint = "",
     scores: Annotated[
         str, typer.Option(help="Comma-separated scores, e.g. msp,energy,knn, or all (default: as configured).")
     ] = "",
@@ -66,28 +66,28 @@ def eval_(
         what = " ".join(filter(None, [dataset, model]))
         raise RunError(f"{runs}: no trained run{f' of {what}' if what else ''} to evaluate; `goe train` makes one")
     use_data(data)
-    code = _evaluate(request, ready, gpu_id)
-    print_table(ready, queue=None, form="text", request=_just_evaluated(request, ready))
+    code, results = _evaluate(request, ready, gpu_id)
+    if results:
+        print_table(ready, queue=None, form="text", request=_just_evaluated(results))
     raise typer.Exit(code)
 
 
-def _just_evaluated(request: "EvalRequest", runs: "Sequence[RunDir]") -> "Request":
+def _just_evaluated(results: "Sequence[str]") -> "Request":
     """A table of what was asked for alone, several scores as lines below each other."""
+    from goe.core.evalfile import split_stem
     from goe.core.layout import Layout
-    from goe.core.results import gather
     from goe.core.where import Where
     from goe.tabulate import Request
 
-    there = {item.result.score for item in gather(runs)[0]}
-    scores = [score for score in request.scores if score in there]  # one that failed has none
-    rows = ("experiment", "score") if len(scores) > 1 else ("experiment",)
-    asked = [("score", score) for score in scores]
-    asked += [("checkpoint", request.checkpoint)] if request.checkpoint and there else []
+    keys = ("checkpoint", "score", "protocol")
+    asked = dict.fromkeys(pair for name in results for pair in zip(keys, split_stem(name) or (), strict=False))
+    several = sum(key == "score" for key, _ in asked) > 1
+    rows = ("experiment", "score") if several else ("experiment",)
     return Request(layout=Layout(rows=rows), where=Where(tuple(asked)), mixed=True)
 
 
-def _evaluate(request: "EvalRequest", runs: "Sequence[RunDir]", gpu_id: int | None) -> int:
-    """Let a worker evaluate `runs` and show how far it is; its exit code."""
+def _evaluate(request: "EvalRequest", runs: "Sequence[RunDir]", gpu_id: int | None) -> tuple[int, list[str]]:
+    """Let a worker evaluate `runs` and show how far it is; its exit code and the results there are now."""
     import subprocess
 
     import msgspec
@@ -102,16 +102,21 @@ def _evaluate(request: "EvalRequest", runs: "Sequence[RunDir]", gpu_id: int | No
     lines = msgspec.json.Decoder(EvalProgress)
     with EvalDisplay() as display, subprocess.Popen(command, env=env, stdout=subprocess.PIPE) as worker:
         assert worker.stdout is not None
+        results: list[str] = []
         for line in worker.stdout:
-            display.show(lines.decode(line))
-    return worker.returncode
+            now = lines.decode(line)
+            if now.result:
+                results.append(now.result)
+            else:
+                display.show(now)
+    return worker.returncode, results
 
 
 def score(
     run: Annotated[str, typer.Argument(metavar="RUN")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGES…", help="Image files, and folders of them.")],
     score_name: Annotated[str, typer.Option("--score", help="The score (default: the first configured).")] = "",
-    checkpoint: Annotated[str, typer.Option(help="best, last or epoch-NNN (default: as configured).")] = "",
+    checkpoint: Checkpoint = "",
     runs: Runs = DEFAULT_RUNS,
     data: DataRoot = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each image.")] = False,
@@ -125,13 +130,14 @@ def score(
     from goe.core.evaljob import ScoredImage, ScoreRequest
     from goe.core.report import describe_scored
     from goe.core.rundir import resolve_run
+    from goe.core.scorespecs import SCORE_NAMES
 
     absent = [str(path) for path in images if not path.exists()]
     if absent:
         raise RunError(f"{absent[0]}: no such file or folder" + (f"; {len(absent) - 1} more" if absent[1:] else ""))
     found = resolve_run(runs, run)
-    names = _scores(score_name)
-    request = ScoreRequest(checkpoint=checkpoint, score=names[0] if names else "", paths=tuple(map(str, images)))
+    _refuse_unknown("--score", [score_name] if score_name else [], SCORE_NAMES)
+    request = ScoreRequest(checkpoint=checkpoint, score=score_name, paths=tuple(map(str, images)))
     use_data(data)
     command = [*WORKER, "score", msgspec.json.encode(request).decode(), str(found.path.resolve())]
     lines = msgspec.json.Decoder(ScoredImage)
@@ -144,21 +150,24 @@ def score(
 
 def _scores(words: str) -> tuple[str, ...]:
     """The scores of a comma-separated list. Raises ConfigError for unknown ones."""
-    from goe.core.errors import ConfigError, did_you_mean
+    from goe.core.layout import ALL, split_words
     from goe.core.scorespecs import SCORE_NAMES
 
-    if words == "all":
-        return SCORE_NAMES
-    chosen = tuple(word for word in words.split(",") if word)
-    known = ", ".join((*SCORE_NAMES, "all"))
+    chosen = split_words(words)
+    _refuse_unknown("--scores", [word for word in chosen if word != ALL], (*SCORE_NAMES, ALL))
+    return SCORE_NAMES if ALL in chosen else chosen
+
+
+def _refuse_unknown(option: str, words: "Sequence[str]", known: "Sequence[str]") -> None:
+    from goe.core.errors import ConfigError, did_you_mean
+
     problems = [
-        f'--scores: "{word}" is unknown{did_you_mean(word, SCORE_NAMES)}; known: {known}'
-        for word in chosen
-        if word not in SCORE_NAMES
+        f'{option}: "{word}" is unknown{did_you_mean(word, known)}; known: {", ".join(known)}'
+        for word in words
+        if word not in known
     ]
     if problems:
         raise ConfigError(problems)
-    return chosen
 
 
 def _tests(protocol: str | None, ood: str | None, ood_mode: str | None) -> "Tests":

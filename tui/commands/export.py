@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tui.commands.options import DEFAULT_RUNS, DataRoot, Runs
+from tui.commands.options import DEFAULT_RUNS, Checkpoint, DataRoot, Runs
 from tui.commands.output import print_columns, print_json
 from tui.commands.selection import use_data
 
@@ -21,7 +21,7 @@ def export(
         typer.Option("--format", help="The classifier with preprocessing and threshold: onnx, safetensors, torch."),
     ] = None,
     to: Annotated[str | None, typer.Option("--to", help="The run's metrics: tensorboard, csv, json.")] = None,
-    checkpoint: Annotated[str, typer.Option(help="best, last or epoch-NNN (default: as configured).")] = "",
+    checkpoint: Checkpoint = "",
     score: Annotated[
         str | None,
         typer.Option(help="Score to decide by: msp, max-logit, energy, entropy, margin (default: as configured)."),

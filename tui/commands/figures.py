@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tui.commands.options import DEFAULT_RUNS, Gpus, Runs, Slots
+from tui.commands.options import DEFAULT_RUNS, Checkpoint, Gpus, Runs, Slots
 from tui.commands.output import print_columns, warn
 from tui.commands.queue import work_through
 
@@ -24,7 +24,6 @@ FigureOut = Annotated[
 InTerminal = Annotated[bool, typer.Option("--terminal", help="Draw it in the terminal; in a file only with --out.")]
 FigureScore = Annotated[str, typer.Option("--score", help="Default: the first configured one that has a result.")]
 FigureProtocol = Annotated[str, typer.Option("--protocol", help="Which OOD test sets, where a run has several.")]
-FigureCheckpoint = Annotated[str, typer.Option("--checkpoint", help="best, last, … (default: as configured).")]
 FigureSet = Annotated[str, typer.Option("--set", metavar="NAME", help="This OOD test set alone.")]
 BySteps = Annotated[bool, typer.Option("--steps", help="Over steps, as recorded while training, each run for itself.")]
 
@@ -76,7 +75,7 @@ def figure_roc(
     names: FigureRuns,
     score: FigureScore = "",
     protocol: FigureProtocol = "",
-    checkpoint: FigureCheckpoint = "",
+    checkpoint: Checkpoint = "",
     ood: FigureSet = "",
     out: FigureOut = None,
     terminal: InTerminal = False,
@@ -94,7 +93,7 @@ def figure_hist(
     names: FigureRuns,
     score: FigureScore = "",
     protocol: FigureProtocol = "",
-    checkpoint: FigureCheckpoint = "",
+    checkpoint: Checkpoint = "",
     ood: FigureSet = "",
     out: FigureOut = None,
     terminal: InTerminal = False,
@@ -112,7 +111,7 @@ def figure_risk_coverage(
     names: FigureRuns,
     score: FigureScore = "",
     protocol: FigureProtocol = "",
-    checkpoint: FigureCheckpoint = "",
+    checkpoint: Checkpoint = "",
     out: FigureOut = None,
     terminal: InTerminal = False,
     runs: Runs = DEFAULT_RUNS,
@@ -129,7 +128,7 @@ def figure_reliability(
     names: FigureRuns,
     score: FigureScore = "",
     protocol: FigureProtocol = "",
-    checkpoint: FigureCheckpoint = "",
+    checkpoint: Checkpoint = "",
     out: FigureOut = None,
     terminal: InTerminal = False,
     runs: Runs = DEFAULT_RUNS,
@@ -151,7 +150,7 @@ def figure_training(
 ) -> None:
     """Loss, its terms, accuracy and learning rate over epochs; seeds of an experiment as mean and spread."""
     out = _drawable("training", out, terminal=terminal)
-    from goe.figures.selection import select_groups
+    from goe.core.groups import select_groups
     from goe.figures.training import training_figure
 
     _show_figure(training_figure(select_groups(runs, names), warn, by_step=steps), out, terminal=terminal)
@@ -167,7 +166,7 @@ def figure_filter(
 ) -> None:
     """What the filter dropped over epochs, its threshold, and its precision and recall where the truth is known."""
     out = _drawable("filter", out, terminal=terminal)
-    from goe.figures.selection import select_groups
+    from goe.core.groups import select_groups
     from goe.figures.training import filter_figure
 
     _show_figure(filter_figure(select_groups(runs, names), warn, by_step=steps), out, terminal=terminal)
@@ -185,8 +184,8 @@ def _drawable(figure: str, out: Path | None, *, terminal: bool) -> Path | None:
 
 
 def _evaluated(runs: Path, names: Sequence[str], score: str, protocol: str, checkpoint: str) -> Any:
+    from goe.core.groups import select_groups
     from goe.figures.scores import Wanted, read_groups
-    from goe.figures.selection import select_groups
 
     return read_groups(select_groups(runs, names), Wanted(score, protocol, checkpoint), warn)
 

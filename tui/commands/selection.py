@@ -18,16 +18,17 @@ WORKER = [sys.executable, "-P", "-m", "goe.worker"]
 
 
 def select(runs: Path, names: Sequence[str] | None, dataset: str | None, model: str | None) -> "list[RunDir]":
-    """The named runs, or all of the folder that are on this data set and of this model. Raises RunError."""
+    """The named runs, or all of the folder, that are on this data set and of this model. Raises RunError."""
     from goe.core.config import MODEL_ALIASES
     from goe.core.errors import RunError
-    from goe.core.rundir import find_runs, resolve_run
+    from goe.core.rundir import find_runs
 
-    if names:
-        return [resolve_run(runs, name) for name in names]
+    meant = [run for name in names for run in _named(runs, name)] if names else find_runs(runs)
+    if dataset is None and model is None and names:
+        return meant
     wanted_model = MODEL_ALIASES.get(model, model) if model else None
     found = []
-    for run in find_runs(runs):
+    for run in meant:
         try:
             config = run.config()
         except RunError as error:
@@ -36,6 +37,21 @@ def select(runs: Path, names: Sequence[str] | None, dataset: str | None, model: 
         if dataset in {None, config.dataset} and wanted_model in {None, config.model}:
             found.append(run)
     return found
+
+
+def _named(runs: Path, name: str) -> "list[RunDir]":
+    """The run called `name`, or every seed of the experiment."""
+    from goe.core.errors import RunError
+    from goe.core.groups import select_groups
+    from goe.core.rundir import resolve_run
+
+    try:
+        return [resolve_run(runs, name)]
+    except RunError as error:
+        try:
+            return [run for group in select_groups(runs, [name]) for run in group.runs]
+        except RunError:
+            raise error from None
 
 
 def use_data(chosen: Path | None, queue: Path | None = None) -> Path:

@@ -8,9 +8,9 @@ from figureruns import evaluate, make_run
 
 from goe.core.chart import Figure
 from goe.core.errors import ConfigError, RunError, UserError
+from goe.core.groups import select_groups
 from goe.figures.charts import histogram_figure, reliability_figure, risk_coverage_figure, roc_figure
 from goe.figures.scores import Evaluated, Wanted, choose_result, read_groups
-from goe.figures.selection import select_groups
 
 
 def read(runs: Path, *names: str, wanted: Wanted | None = None, warnings: list[str] | None = None) -> list[Evaluated]:
@@ -94,7 +94,7 @@ def test_histograms_of_each_run(tmp_path: Path) -> None:
         evaluate(make_run(tmp_path, "a", seed), id_scores=(1.0, 1.0, 0.5, 1.0), ood={"near": (0.0,), "far": (0.0,)})
     figure = histogram_figure(read(tmp_path, "a"), "near")
     assert [chart.title for chart in figure.charts] == ["a-s1", "a-s2"]
-    assert names(figure) == ["ID: digits", "near", "95 % of ID accepted"]
+    assert names(figure) == ["ID: digits", "near", "95 % of ID tests"]
     inner, _, threshold = figure.charts[0].lines
     # 50 bins of 0.02: three quarters of ID in the last one
     assert inner.y[-1] == pytest.approx(0.75 / 0.02)
@@ -205,5 +205,5 @@ def test_cut_and_missing_files_are_named_with_the_remedy(tmp_path: Path) -> None
     with pytest.raises(RunError, match=r"last-msp-digits.npz: not there; `goe eval a-s1-.* --force` writes it anew$"):
         read(tmp_path, "a")
     path.with_suffix(".json").write_text("{")
-    with pytest.raises(RunError, match=r"last-msp-digits.json: cut or altered; write it anew with `goe eval a-s1-"):
+    with pytest.raises(RunError, match=r"last-msp-digits.json: cut or altered; `goe eval a-s1-"):
         read(tmp_path, "a")

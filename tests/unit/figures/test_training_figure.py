@@ -8,7 +8,7 @@ from figureruns import make_run, record
 
 from goe.core.chart import Chart, Figure
 from goe.core.errors import RunError
-from goe.figures.selection import Group, select_groups
+from goe.core.groups import Group, select_groups
 from goe.figures.training import filter_figure, training_figure
 
 NAN = np.nan

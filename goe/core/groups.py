@@ -1,4 +1,4 @@
-"""Which runs a figure shows: run ids or experiments' names on the command line become groups of runs."""
+"""Which runs are meant: run ids or experiments' names on the command line become groups of runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from goe.core.rundir import RunDir, find_runs, resolve_run
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Runs that are drawn alike."""
+    """Runs that belong together."""
 
     label: str
     runs: tuple[RunDir, ...]
