@@ -107,7 +107,5 @@ def test_a_result_that_no_file_is_known_of(tmp_path: Path) -> None:
     run = run_of(tmp_path)
     (item,) = gather([run])[0]
     _, problems = under([Measured(item.config, item.result)], Conventions("ood"))
-    assert problems == [
-        f"{run.run_id}: raw scores of energy on digits are missing; "
-        f"`goe eval {run.run_id} --checkpoint best --scores energy --force` writes it anew"
-    ]
+    remedy = f"`goe eval {run.run_id} --checkpoint best --scores energy --force` writes it anew"
+    assert problems == [f"{run.run_id}: raw scores of energy on digits are missing; {remedy}"]
