@@ -27,6 +27,7 @@ from goe.core.config import (
 from goe.core.errors import ConfigError
 from goe.core.jobs import Job, JobOptions, Retry, order_problems
 from goe.core.lineage import tie
+from goe.core.queuetext import read_queue
 from goe.core.specs import Natural, NonNegative, Positive, StrictlyPositive
 from goe.core.tomlpos import KeyPath, key_lines, line_of
 
@@ -75,25 +76,12 @@ class Queue:
 
 def load_queue(path: Path) -> Queue:
     """Read and expand `path`. Raises ConfigError with every problem of the file, each with its line."""
-    return parse_queue(_text(path), path)
+    return parse_queue(read_queue(path).text, path)
 
 
 def load_options(path: Path) -> QueueOptions:
     """The `[queue]` of `path` alone, whatever its experiments. Raises ConfigError where that can't be read."""
-    return _reader(_text(path), path).read_options()
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte-order mark
-    except FileNotFoundError:
-        raise ConfigError(
-            [f"{path}: no such file; pass --queue FILE, or write one (README.md, section «experiments.toml»)"]
-        ) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError([f"{path}: byte {error.start} is not UTF-8; save the file as UTF-8"]) from None
-    except OSError as error:
-        raise ConfigError([f"{path}: can't be read: {error.strerror}"]) from None
+    return _reader(read_queue(path).text, path).read_options()
 
 
 def parse_queue(text: str, path: Path) -> Queue:
@@ -107,6 +95,13 @@ def _reader(text: str, path: Path) -> "_Reader":
     except tomli.TOMLDecodeError as error:
         raise ConfigError([f"{path}:{error.lineno}:{error.colno}: not valid TOML: {error.msg}"]) from None
     return _Reader(path, text, table)
+
+
+def experiment_entries(text: str) -> dict[str, int]:
+    """Which [[experiment]] of the text (from 0) makes each experiment, sweeps expanded. The text need only be TOML."""
+    reader = _Reader(Path(), text, tomli.loads(text))
+    reader.gather()
+    return {name: int(where[1]) for name, (where, _) in reader.places.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +128,7 @@ class _Reader:
         for key in self.table.keys() - set(TOP_KEYS):
             self._report((key,), unknown_key(key, TOP_KEYS))
         options = self._options()
-        jobs = tuple(self._jobs())
+        jobs = self.gather()
         runs = tie([job.config for job in jobs], self._in_lineage)
         jobs = tuple(msgspec.structs.replace(job, config=config) for job, config in zip(jobs, runs, strict=True))
         for experiment, finding in order_problems(jobs, self.places):
@@ -149,6 +144,10 @@ class _Reader:
     def _raise_problems(self) -> None:
         if self.problems:
             raise ConfigError([f"{self.path}:{line}: {text}" for line, text in sorted(self.problems)])
+
+    def gather(self) -> tuple[Job, ...]:
+        """The jobs as far as they can be read, not yet tied to each other."""
+        return tuple(self._jobs())
 
     def _report(self, path: KeyPath, finding: str) -> None:
         self.problems.add((line_of(self.lines, path) or 1, finding))

@@ -18,6 +18,7 @@ Each file has one writer. Replaced files are written beside and renamed, so a re
 import contextlib
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from typing import TypeVar
@@ -31,10 +32,11 @@ from goe.core.records import Exit, Launch, Status
 T = TypeVar("T")
 
 
-def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
+def write_atomic(path: Path, data: bytes, *, durable: bool = True, like: Path | None = None) -> None:
     """Replace `path` by `data`: after a crash, kill or full disk it holds the old content or the new, never a part.
 
-    `durable` also waits for the disk, for what must outlive a power cut; a heartbeat need not.
+    `durable` also waits for the disk, for what must outlive a power cut; a heartbeat need not. The new file has the
+    permissions, and if possible the owner, of `like`.
     """
     handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -43,7 +45,11 @@ def write_atomic(path: Path, data: bytes, *, durable: bool = True) -> None:
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        Path(beside).chmod(0o644)
+        if like is not None:
+            found = like.stat()
+            with contextlib.suppress(PermissionError):
+                os.chown(beside, found.st_uid, found.st_gid)
+        Path(beside).chmod(0o644 if like is None else stat.S_IMODE(found.st_mode))
         Path(beside).replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

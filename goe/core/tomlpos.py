@@ -1,10 +1,11 @@
-"""Where each key of a TOML text stands, so that a wrong value can be reported with its line.
+"""Where each key of a TOML text stands, so that a wrong value can be reported with its line, and a value be replaced.
 
 Neither tomli nor tomlkit tells positions. This scanner reads text that tomli has already accepted, so it only has to
 find keys and step over values; it checks nothing.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import tomli
@@ -13,6 +14,50 @@ KeyPath: TypeAlias = tuple[str | int, ...]
 
 _BARE_END = frozenset(" \t\r\n=.,]}#")
 _SCALAR_END = frozenset(",]}\r\n#")
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """A `[table]` or `[[table]]`; positions are characters of the text from 0."""
+
+    path: KeyPath
+    start: int
+    """Of its first bracket."""
+    end: int
+    """Past its last bracket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A `key = value`, on a line of its own or within an inline table."""
+
+    path: KeyPath
+    """With the table's: all parts of a dotted key count."""
+    table: KeyPath
+    """The header, or the inline table, that it is written under."""
+    inline: bool
+    start: int
+    """Of the key."""
+    value: int
+    """Of the value."""
+    end: int
+    """Past the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """All that is written in a text, in its order."""
+
+    headers: tuple[Header, ...]
+    pairs: tuple[Pair, ...]
+    """A pair with an inline table comes before those within it."""
+
+
+def layout(text: str) -> Layout:
+    """Where headers and pairs begin and end."""
+    scanner = _Scanner(text)
+    scanner.scan()
+    return Layout(tuple(scanner.headers), tuple(sorted(scanner.pairs, key=lambda pair: pair.start)))
 
 
 def key_lines(text: str) -> dict[KeyPath, int]:
@@ -35,6 +80,8 @@ class _Scanner:
         self.line = 1
         self.lines: dict[KeyPath, int] = {}
         self.entries: dict[KeyPath, int] = {}
+        self.headers: list[Header] = []
+        self.pairs: list[Pair] = []
 
     def scan(self) -> dict[KeyPath, int]:
         table: KeyPath = ()
@@ -65,7 +112,7 @@ class _Scanner:
         return False
 
     def _header(self) -> KeyPath:
-        line, array = self.line, self._peek(2) == "[["
+        line, array, start = self.line, self._peek(2) == "[[", self.at
         self._step(2 if array else 1)
         names = self._dotted("]")
         self._step(2 if array else 1)
@@ -80,19 +127,23 @@ class _Scanner:
             self.entries[path] = self.entries.get(path, -1) + 1
         path = self._newest(path)
         self.lines.setdefault(path, line)
+        self.headers.append(Header(path, start, self.at))
         return path
 
     def _newest(self, path: KeyPath) -> KeyPath:
         return (*path, self.entries[path]) if path in self.entries else path
 
-    def _pair(self, table: KeyPath) -> None:
-        line = self.line
+    def _pair(self, table: KeyPath, *, inline: bool = False) -> None:
+        line, start = self.line, self.at
         names = self._dotted("=")
         self._step()
         for end in range(1, len(names) + 1):
             self.lines.setdefault((*table, *names[:end]), line)
         self._skip_blank()
+        value = self.at
         self._value((*table, *names))
+        end = len(self.text[value : self.at].rstrip()) + value  # a bare value is stepped over with the space after it
+        self.pairs.append(Pair((*table, *names), table, inline, start, value, end))
 
     def _dotted(self, end: str) -> tuple[str, ...]:
         names: list[str] = []
@@ -140,7 +191,7 @@ class _Scanner:
             if self._peek() == ",":
                 self._step()
             else:
-                self._pair(path)
+                self._pair(path, inline=True)
         self._step()
 
     def _string(self) -> None:
