@@ -64,25 +64,19 @@ _OWN = {"experiment": "name", "name": "name", "seed": "trial", "seeds": "trial"}
 
 def config_of(raw: dict[str, Any], settings: Sequence[str], trial: str, name: str | None) -> "RunConfig":
     """One run's configuration from options. Raises ConfigError with every problem."""
-    import tomli
-
     from goe.core.config import complete, merge, spell_out
     from goe.core.errors import ConfigError
+    from goe.core.setting import parse_setting
 
     problems: list[str] = []
     if not trial.isdecimal():
         problems.append(f"--trial: {trial!r} is not a number; write 1 or 01")
     for setting in settings:
-        key, separator, value = setting.partition("=")
         try:
-            added = tomli.loads(setting if separator else "")
-        except tomli.TOMLDecodeError:
-            try:
-                added = tomli.loads(f'{key} = "{value}"')  # a bare word is meant as a string
-            except tomli.TOMLDecodeError:
-                added = {}
-        if not added:
-            problems.append(f"--set: {setting!r} is not KEY=VALUE, for example --set lr=0.05")
+            added = parse_setting(setting).table
+        except ConfigError as error:
+            problems.append(f"--set: {error}")
+            continue
         problems += [f"--set: {key}: use --{_OWN[key]} instead" for key in added if key in _OWN]
         raw = merge(raw, spell_out(added))
     draft = spell_out(raw)
