@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tui.commands import checkpoints, data, evaluation, export, figures, queue, runs, tables, train
+from tui.commands import checkpoints, data, evaluation, export, figures, queue, queue_edit, runs, tables, train
 from tui.commands.options import DEFAULT_QUEUE, DEFAULT_RUNS, QueueFile, Runs
 
 app = typer.Typer(
@@ -56,6 +56,15 @@ app.command()(export.schema)
 app.command("runs")(runs.runs_)
 app.command()(runs.show)
 app.command()(runs.stop)
+queue.queue_app.command()(queue_edit.add)
+queue.queue_app.command()(queue_edit.copy)
+queue.queue_app.command("rm")(queue_edit.remove)
+queue.queue_app.command("set")(queue_edit.set_)
+queue.queue_app.command()(queue_edit.unset)
+queue.queue_app.command()(queue_edit.move)
+queue.queue_app.command()(queue_edit.hold)
+queue.queue_app.command()(queue_edit.release)
+queue.queue_app.command()(queue_edit.schema)
 app.add_typer(queue.queue_app, name="queue")
 app.add_typer(checkpoints.checkpoints_app, name="checkpoints")
 app.add_typer(data.data_app, name="data")
