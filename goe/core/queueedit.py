@@ -81,6 +81,8 @@ def remove(text: str, names: Sequence[str]) -> str:
         number = _find(text, data, name)
         new = cut_block(text, _experiments(text, data)[number])
         del data["experiment"][number]
+        if not data["experiment"]:
+            del data["experiment"]
         text = _as_meant(new, data)
     return text
 
@@ -288,12 +290,13 @@ def _without(data: dict[str, Any], path: KeyPath, key: tuple[str, ...]) -> dict[
     for part in key[:-1]:
         inner = chain[-1].get(part)
         if not isinstance(inner, dict):
-            return data
-        chain.append(inner)
-    for inner, part in zip(reversed(chain), reversed(key), strict=False):
-        inner.pop(part, None)
-        if inner:
             break
+        chain.append(inner)
+    if len(chain) == len(key):
+        chain[-1].pop(key[-1], None)
+    for depth in range(len(chain) - 1, 0, -1):
+        if not chain[depth]:
+            del chain[depth - 1][key[depth - 1]]
     return data
 
 

@@ -42,6 +42,7 @@ _NAME = f"^{EXPERIMENT_NAME.pattern}$"
 def queue_schema() -> Schema:
     """The schema (2020-12) of a whole file, short forms, model aliases and sweeps included."""
     _, components = msgspec.json.schema_components(_RECORDS, ref_template="#/$defs/{name}")
+    components = msgspec.json.decode(msgspec.json.encode(components))  # with lists for the tuples of defaults
     records = {kind.__name__: _record(kind, components[kind.__name__]) for kind in _RECORDS}
     configured, queued = records.pop("RunConfig")["properties"], records.pop("JobOptions")["properties"]
     run = {key: _with_short_forms(key, schema) for key, schema in configured.items() if key in RUN_KEYS}

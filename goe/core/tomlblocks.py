@@ -35,7 +35,7 @@ def line_end(text: str, at: int) -> int:
     end = text.find("\n", at)
     if end < 0:
         return len(text)
-    return end - 1 if text[at:end].endswith("\r") else end
+    return end - 1 if end > 0 and text[end - 1] == "\r" else end
 
 
 def newline_of(text: str) -> str:
@@ -111,12 +111,12 @@ def cut_block(text: str, block: Block) -> str:
 
 def reorder(text: str, blocks: Sequence[Block], order: Sequence[int]) -> str:
     """`text` with block `order[i]` in the place of block `i`; what is between the places stays."""
-    newline = newline_of(text)
-    result = text[: blocks[0].start]
-    for place, number in enumerate(order):
-        end = blocks[place + 1].start if place + 1 < len(blocks) else len(text)
-        result = _keep_apart(result + blocks[number].of(text), text[blocks[place].end : end], newline)
-    return result
+    newline, result = newline_of(text), ""
+    ends = [block.start for block in blocks[1:]] + [len(text)]
+    for place in reversed(range(len(blocks))):
+        result = text[blocks[place].end : ends[place]] + result
+        result = _keep_apart(blocks[order[place]].of(text), result, newline)
+    return text[: blocks[0].start] + result
 
 
 def _filled_end(text: str, at: int) -> int | None:

@@ -9,7 +9,7 @@ import tomli
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from goe.core.tomlpos import KeyPath, key_lines
+from goe.core.tomlpos import KeyPath, key_lines, layout
 
 # Characters that could lead a scanner astray, and some that could not.
 TEXT = st.text(st.sampled_from("ab=#[]{}.,'\" \\\n\tné"), max_size=8)
@@ -154,6 +154,25 @@ def test_windows_line_ends_change_nothing(document: dict[str, Any], rng: random.
     writer = Writer(rng)
     writer.table((), document, "")
     assert key_lines(writer.text.replace("\n", "\r\n")) == writer.lines
+
+
+@settings(deadline=None, max_examples=150)
+@given(document=DOCUMENTS, rng=st.randoms(use_true_random=False))
+def test_every_pair_is_cut_out_as_toml_of_its_own(document: dict[str, Any], rng: random.Random) -> None:
+    writer = Writer(rng)
+    writer.table((), document, "")
+    found = layout(writer.text)
+    for pair in found.pairs:
+        value: Any = document
+        for part in pair.path:
+            value = value[part]
+        alone: Any = tomli.loads(writer.text[pair.start : pair.end])
+        for part in pair.path[len(pair.table) :]:
+            alone = alone[part]
+        assert alone == value
+        assert tomli.loads(f"x = {writer.text[pair.value : pair.end]}") == {"x": value}
+    assert len({pair.path for pair in found.pairs}) == len(found.pairs)
+    assert {header.path for header in found.headers} | {pair.path for pair in found.pairs} <= set(paths(document))
 
 
 def paths(value: Any, path: KeyPath = ()) -> list[KeyPath]:

@@ -3,7 +3,7 @@
 import pytest
 import tomli
 
-from goe.core.tomlpos import KeyPath, key_lines, line_of
+from goe.core.tomlpos import KeyPath, key_lines, layout, line_of
 
 
 @pytest.mark.parametrize(
@@ -61,3 +61,22 @@ def test_line_of_falls_back_to_the_table_around() -> None:
     assert line_of(lines, ("b", "d", "e")) == 2
     assert line_of(lines, ("x",)) is None
     assert line_of(lines, ()) is None
+
+
+def test_headers_and_pairs_have_their_places() -> None:
+    text = 'a . b = 1  # c\n[[e]]\n m = { n = [1], "o.p"= \'x\' }\n[ e.t ]\nq = """\n]"""\n'
+    found = layout(text)
+    assert [(header.path, text[header.start : header.end]) for header in found.headers] == [
+        (("e", 0), "[[e]]"),
+        (("e", 0, "t"), "[ e.t ]"),
+    ]
+    assert [
+        (pair.path, pair.table, pair.inline, text[pair.start : pair.value], text[pair.value : pair.end])
+        for pair in found.pairs
+    ] == [
+        (("a", "b"), (), False, "a . b = ", "1"),
+        (("e", 0, "m"), ("e", 0), False, "m = ", "{ n = [1], \"o.p\"= 'x' }"),
+        (("e", 0, "m", "n"), ("e", 0, "m"), True, "n = ", "[1]"),
+        (("e", 0, "m", "o.p"), ("e", 0, "m"), True, '"o.p"= ', "'x'"),
+        (("e", 0, "t", "q"), ("e", 0, "t"), False, "q = ", '"""\n]"""'),
+    ]
