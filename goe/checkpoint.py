@@ -7,7 +7,7 @@ still stands, and `best` and `last` may share their files. Nothing is unpickled,
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import safetensors
@@ -40,7 +40,10 @@ def save(
     values: Values,
     best_accuracy: float,
 ) -> None:
-    """Write the state after `epoch` and point each of `names` (such as `last`, `best`) to it."""
+    """Write the state after `epoch` and point each of `names` (such as `last`, `best`) to it.
+
+    Raises OSError where it can't be written; the older checkpoints stand, and what was written of this one is removed.
+    """
     weights = _plain(net.state_dict())
     state = {METHOD_PREFIX + key: value for key, value in _plain(method.state_dict()).items()}
     for key, parameter in _parameters(net, method).items():
@@ -48,20 +51,22 @@ def save(
             if value is not None:
                 state[f"{OPTIMISER_PREFIX}{slot}.{key}"] = value.detach().cpu().contiguous()
     stem = f"epoch-{epoch:03d}"
-    index = CheckpointIndex(
-        epoch=epoch,
-        step=step,
-        weights=f"{stem}.safetensors",
-        weights_sha256=_write(run.checkpoints / f"{stem}.safetensors", weights),
-        state=f"{stem}.state.safetensors",
-        state_sha256=_write(run.checkpoints / f"{stem}.state.safetensors", state),
-        values=values,
-        best_accuracy=best_accuracy,
-        saved=time.time(),
-    )
-    for name in sorted(names, key=lambda name: name == "last"):  # `last` at the end: until then the epoch is not done
-        write_json(run.checkpoints / f"{name}.json", index)
-    _sweep(run.checkpoints)
+    try:
+        index = CheckpointIndex(
+            epoch=epoch,
+            step=step,
+            weights=f"{stem}.safetensors",
+            weights_sha256=_write(run.checkpoints / f"{stem}.safetensors", weights),
+            state=f"{stem}.state.safetensors",
+            state_sha256=_write(run.checkpoints / f"{stem}.state.safetensors", state),
+            values=values,
+            best_accuracy=best_accuracy,
+            saved=time.time(),
+        )
+        for name in sorted(names, key=lambda name: name == "last"):  # `last` at the end: only then is the epoch done
+            write_json(run.checkpoints / f"{name}.json", index)
+    finally:
+        _sweep(run.checkpoints)
 
 
 def read_index(run: RunDir, name: str) -> CheckpointIndex | None:
@@ -80,26 +85,75 @@ def load_weights(run: RunDir, name: str, net: nn.Module) -> CheckpointIndex:
         remedy = f"`goe checkpoints {run.run_id}` lists them"
         raise CheckpointError(f"{run.checkpoints / name}.json: there is no such checkpoint{near}; {remedy}")
     try:
-        tensors = _read(run, name, index.weights, index.weights_sha256)
-    except CheckpointError:
+        tensors = _read(run.checkpoints / index.weights, index.weights_sha256, name)
+    except _DamageError as error:
         if read_index(run, name) == index:
-            raise
+            raise CheckpointError(f"{error}; {_remedy(run, name, index.weights)}") from None
         return load_weights(run, name, net)  # training went on meanwhile and replaced it
     _load(net, tensors, run.checkpoints / index.weights)
     return index
 
 
-def resume(run: RunDir, *, net: nn.Module, method: nn.Module, optimiser: Optimizer) -> CheckpointIndex | None:
-    """Restore everything `save` wrote from checkpoint `last`; None if the run has none yet."""
-    index = read_index(run, "last")
-    if index is None:
+def resume(
+    run: RunDir,
+    *,
+    net: nn.Module,
+    method: nn.Module,
+    optimiser: Optimizer,
+    say: Callable[[str], None] = lambda _: None,
+) -> CheckpointIndex | None:
+    """Restore everything `save` wrote from `last`, or else from the newest other checkpoint that is whole.
+
+    None if the run has no checkpoint yet. `say` is told of each one that is passed over. Raises CheckpointError if none
+    is whole, or if the checkpoint is of another network.
+    """
+    damage: dict[Path, str] = {}
+    for name, index in _newest_first(run, damage):
+        try:
+            weights = _read(run.checkpoints / index.weights, index.weights_sha256, name)
+            state = _read(run.checkpoints / index.state, index.state_sha256, name)
+        except _DamageError as error:
+            damage.setdefault(error.path, str(error))
+            continue
+        if damage:
+            say(f"warning: {'; '.join(damage.values())}; going on from checkpoint {name}, epoch {index.epoch}")
+        _load(net, weights, run.checkpoints / index.weights)
+        own = {key.removeprefix(METHOD_PREFIX): value for key, value in state.items() if key.startswith(METHOD_PREFIX)}
+        _load(method, own, run.checkpoints / index.state)
+        _load_optimiser(optimiser, state, _parameters(net, method))
+        return index
+    if damage:
+        what = "the file" if len(damage) == 1 else "one of them"
+        remedy = f"restore {what}, or remove {run.checkpoints} to train from the start"
+        raise CheckpointError(f"{'; '.join(damage.values())}; {remedy}")
+    return None
+
+
+def _newest_first(run: RunDir, damage: dict[Path, str]) -> Iterator[tuple[str, CheckpointIndex]]:
+    """The checkpoints to resume from: `last`, then the others, newest first. What can't be read goes to `damage`."""
+    others = [path.stem for path in index_files(run.checkpoints) if path.stem != "last"]
+    last = _index(run, "last", damage)
+    if last is not None:
+        yield "last", last
+    elif others and not damage:
+        path = run.checkpoints / "last.json"
+        damage[path] = f"{path}: missing"
+    found = [(name, index) for name in others if (index := _index(run, name, damage)) is not None]
+    yield from sorted(found, key=lambda entry: entry[1].epoch, reverse=True)
+
+
+def _index(run: RunDir, name: str, damage: dict[Path, str]) -> CheckpointIndex | None:
+    path = run.checkpoints / f"{name}.json"
+    try:
+        return read_json(path, CheckpointIndex)
+    except RunError as error:
+        damage[path] = str(error).rpartition(";")[0]
         return None
-    load_weights(run, "last", net)
-    state = _read(run, "last", index.state, index.state_sha256)
-    own = {key.removeprefix(METHOD_PREFIX): value for key, value in state.items() if key.startswith(METHOD_PREFIX)}
-    _load(method, own, run.checkpoints / index.state)
+
+
+def _load_optimiser(optimiser: Optimizer, state: Mapping[str, Tensor], parameters: Mapping[str, nn.Parameter]) -> None:
     slots = {key.split(".")[1] for key in state if key.startswith(OPTIMISER_PREFIX)}
-    for key, parameter in _parameters(net, method).items():
+    for key, parameter in parameters.items():
         for slot in slots:
             value = state.get(f"{OPTIMISER_PREFIX}{slot}.{key}")
             if value is not None and value.shape == parameter.shape:
@@ -108,7 +162,6 @@ def resume(run: RunDir, *, net: nn.Module, method: nn.Module, optimiser: Optimiz
             elif value is not None:  # a step count, which Adam keeps on the host unless fused
                 fused = optimiser.defaults.get("fused")
                 optimiser.state[parameter][slot] = value.to(parameter.device) if fused else value
-    return index
 
 
 def begin_with(path: Path, checkpoint: str, net: nn.Module) -> None:
@@ -144,20 +197,26 @@ def _write(path: Path, tensors: Mapping[str, Tensor]) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def _read(run: RunDir, name: str, file: str, digest: str) -> dict[str, Tensor]:
-    path = run.checkpoints / file
+class _DamageError(Exception):
+    """A data file that is missing, cut or altered, and the finding without a remedy."""
+
+    def __init__(self, path: Path, finding: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {finding}")
+
+
+def _read(path: Path, digest: str, name: str) -> dict[str, Tensor]:
+    """The tensors of a data file that the index of checkpoint `name` vouches for by `digest`."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{path}: can't be read: {error.strerror}; {_remedy(run, name, file)}") from None
+        raise _DamageError(path, f"can't be read: {error.strerror}") from None
     if hashlib.sha256(data).hexdigest() != digest:
-        raise CheckpointError(
-            f"{path}: cut or altered: its SHA-256 is not the one in {name}.json; {_remedy(run, name, file)}"
-        )
+        raise _DamageError(path, f"cut or altered: its SHA-256 is not the one in {name}.json")
     try:
         return dict(safetensors.torch.load(data))
     except (safetensors.SafetensorError, ValueError) as error:
-        raise CheckpointError(f"{path}: not a safetensors file: {error}; {_remedy(run, name, file)}") from None
+        raise _DamageError(path, f"not a safetensors file: {error}") from None
 
 
 def _load(module: nn.Module, tensors: Mapping[str, Tensor], path: Path) -> None:

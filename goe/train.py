@@ -70,7 +70,7 @@ class Trainer:
         say: Callable[[str], None],
     ) -> None:
         config = run.config()
-        self.directory, self.config, self.journal, self.should_stop = run, config, journal, should_stop
+        self.directory, self.config, self.journal, self.should_stop, self.say = run, config, journal, should_stop, say
         self.device = pick_device(config)
         self.sets = load_training(config, root, say)
         self.data = TrainData(self.sets, config, self.device)
@@ -91,7 +91,9 @@ class Trainer:
 
     def run(self) -> None:
         """Resume if there is something to resume, then train epoch after epoch."""
-        found = checkpoint.resume(self.directory, net=self.net, method=self.method, optimiser=self.optimiser)
+        found = checkpoint.resume(
+            self.directory, net=self.net, method=self.method, optimiser=self.optimiser, say=self.say
+        )
         if found is not None:
             self.epoch, self.best_accuracy = found.epoch, found.best_accuracy
         elif (origin := self.config.init_from) is not None:

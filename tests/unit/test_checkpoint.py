@@ -5,7 +5,7 @@ import hashlib
 import os
 import pickle
 import resource
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -54,8 +54,8 @@ class State:
             best_accuracy=0.5,
         )
 
-    def resume(self, run: RunDir) -> CheckpointIndex | None:
-        return checkpoint.resume(run, net=self.net, method=self.method, optimiser=self.optimiser)
+    def resume(self, run: RunDir, say: Callable[[str], None] = lambda _: None) -> CheckpointIndex | None:
+        return checkpoint.resume(run, net=self.net, method=self.method, optimiser=self.optimiser, say=say)
 
     def tensors(self) -> list[Tensor]:
         momentum = [self.optimiser.state[p]["momentum_buffer"] for p in self.optimiser.param_groups[0]["params"]]
@@ -185,14 +185,16 @@ def empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-@pytest.mark.parametrize("part", ["weights", "state"])
-@pytest.mark.parametrize("damage", [cut, flip, empty, Path.unlink])
-def test_a_damaged_file_gives_one_message(saved: RunDir, part: str, damage: object) -> None:
-    path = saved.checkpoints / getattr(index(saved, "last"), part)
-    damage(path)  # type: ignore[operator]
+DAMAGES = pytest.mark.parametrize("damage", [cut, flip, empty, Path.unlink])
+
+
+@DAMAGES
+def test_damaged_weights_give_one_message(saved: RunDir, damage: Callable[[Path], None]) -> None:
+    path = saved.checkpoints / index(saved, "last").weights
+    damage(path)
     what = "can't be read: No such file or directory" if damage is Path.unlink else "cut or altered"
     with pytest.raises(CheckpointError) as raised:
-        State(1).resume(saved)
+        checkpoint.load_weights(saved, "last", State(1).net)
     message = str(raised.value)
     assert message.startswith(f"{path}: {what}")
     remedy = f"cp {saved.checkpoints}/best.json {saved.checkpoints}/last.json"
@@ -202,17 +204,19 @@ def test_a_damaged_file_gives_one_message(saved: RunDir, part: str, damage: obje
 def test_the_remedy_works(saved: RunDir) -> None:
     cut(saved.checkpoints / index(saved, "last").weights)
     (saved.checkpoints / "last.json").write_bytes((saved.checkpoints / "best.json").read_bytes())
-    found = State(1).resume(saved)
-    assert found is not None
-    assert found.epoch == 1
+    assert checkpoint.load_weights(saved, "last", State(1).net).epoch == 1
 
 
 def test_the_other_checkpoint_is_no_remedy_when_it_shares_the_file(run: RunDir) -> None:
     State(0).save(run, 1, "last", "best")
     cut(run.checkpoints / "epoch-001.safetensors")
-    with pytest.raises(CheckpointError) as raised:
-        State(1).resume(run)
-    assert str(raised.value).endswith(f"; restore the file, or remove {run.checkpoints} to train from the start")
+    for load in (lambda: State(1).resume(run), lambda: checkpoint.load_weights(run, "last", State(1).net)):
+        with pytest.raises(CheckpointError) as raised:
+            load()
+        assert str(raised.value) == (
+            f"{run.checkpoints}/epoch-001.safetensors: cut or altered: its SHA-256 is not the one in last.json; "
+            f"restore the file, or remove {run.checkpoints} to train from the start"
+        )
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"epoch": 1}', b"\xff\xfe"])
@@ -220,10 +224,81 @@ def test_a_damaged_index_gives_one_message(saved: RunDir, content: bytes) -> Non
     path = saved.checkpoints / "last.json"
     path.write_bytes(content)
     with pytest.raises(CheckpointError) as raised:
-        State(1).resume(saved)
+        checkpoint.load_weights(saved, "last", State(1).net)
     assert str(raised.value).startswith(f"{path}: cut or altered: ")
     assert f"restore the file, or go on from `best`: cp {saved.checkpoints}/best.json {path}" in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.fixture
+def kept(run: RunDir) -> tuple[RunDir, dict[int, State]]:
+    """A run with `best` of epoch 1, `epoch-002`, `epoch-003` and `last` of epoch 4, and the state after each."""
+    states = {}
+    for epoch, names in enumerate((("last", "best"), ("last", "epoch-002"), ("last", "epoch-003"), ("last",)), start=1):
+        state = State(0)
+        for seed in range(epoch):
+            state.train(seed)
+        state.save(run, epoch, *names)
+        states[epoch] = state
+    return run, states
+
+
+@DAMAGES
+@pytest.mark.parametrize("part", ["weights", "state"])
+def test_a_damaged_last_is_passed_over_for_the_newest_that_is_whole(
+    kept: tuple[RunDir, dict[int, State]], part: str, damage: Callable[[Path], None]
+) -> None:
+    run, states = kept
+    broken = {name: run.checkpoints / getattr(index(run, name), part) for name in ("last", "epoch-003")}
+    for expected, name in ((3, "last"), (2, "epoch-003")):
+        damage(broken[name])
+        said: list[str] = []
+        resumed = State(9)
+        found = resumed.resume(run, said.append)
+        assert found is not None
+        assert (found.epoch, found.step) == (expected, expected * 10)
+        assert same(resumed, states[expected])
+        assert len(said) == 1
+        assert said[0].startswith(f"warning: {broken['last']}: ")
+        assert said[0].endswith(f"; going on from checkpoint epoch-00{expected}, epoch {expected}")
+    assert str(broken["epoch-003"]) in said[0]
+
+
+def test_best_is_one_to_go_on_from(saved: RunDir) -> None:
+    for gone in ("{", None):
+        (saved.checkpoints / "last.json").unlink() if gone is None else (saved.checkpoints / "last.json").write_text(
+            gone
+        )
+        said: list[str] = []
+        found = State(1).resume(saved, said.append)
+        assert found == index(saved, "best")
+        assert f"{saved.checkpoints}/last.json: {'missing' if gone is None else 'cut or altered'}" in said[0]
+
+
+def test_a_whole_last_says_nothing_of_the_others(saved: RunDir) -> None:
+    (saved.checkpoints / "best.json").write_text("{")
+    said: list[str] = []
+    found = State(1).resume(saved, said.append)
+    assert found is not None
+    assert (found.epoch, said) == (2, [])
+
+
+def test_when_none_is_whole_all_are_named(saved: RunDir) -> None:
+    first, second = (saved.checkpoints / index(saved, name).state for name in ("last", "best"))
+    cut(first)
+    second.unlink()
+    with pytest.raises(CheckpointError) as raised:
+        State(1).resume(saved)
+    assert str(raised.value) == (
+        f"{first}: cut or altered: its SHA-256 is not the one in last.json; {second}: can't be read: No such file or "
+        f"directory; restore one of them, or remove {saved.checkpoints} to train from the start"
+    )
+
+
+def test_a_checkpoint_of_another_network_is_no_damage_to_pass_over(saved: RunDir) -> None:
+    other = State(1)
+    with pytest.raises(CheckpointError, match=r"epoch-002\.safetensors: is of another network"):
+        checkpoint.resume(saved, net=nn.Linear(2, 2), method=other.method, optimiser=other.optimiser)
 
 
 def test_a_checkpoint_that_is_not_there(saved: RunDir) -> None:
@@ -251,7 +326,10 @@ def test_a_pickle_in_place_is_not_executed(saved: RunDir, vouched_for: bool, mon
         digest = hashlib.sha256(data).hexdigest()
         write_json(saved.checkpoints / "last.json", msgspec.structs.replace(last, weights_sha256=digest))
     with pytest.raises(CheckpointError, match="not a safetensors file" if vouched_for else "cut or altered"):
-        State(1).resume(saved)
+        checkpoint.load_weights(saved, "last", State(1).net)
+    found = State(1).resume(saved)
+    assert found is not None
+    assert found.epoch == 1
     assert not (saved.path / "executed").exists()
     pickle.loads(data)
     assert (saved.path / "executed").exists(), "the bomb works"
@@ -278,9 +356,7 @@ def test_a_full_disk_leaves_the_older_checkpoint_whole(run: RunDir, size: int) -
     second.train(1)
     with no_file_over(size), pytest.raises(OSError, match="File too large"):
         second.save(run, 2, "last", "best")
-    kept = {path: path.read_bytes() for path in before}
-    assert kept == before
-    assert not [name for name in names(run) if name.startswith(".")]
+    assert {path: path.read_bytes() for path in run.checkpoints.iterdir()} == before, "nor anything half written"
     third = State(2)
     found = third.resume(run)
     assert found is not None
