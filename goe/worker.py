@@ -10,6 +10,7 @@ Exit codes are those of goe.core.errors. What it has to say goes to stdout and s
 `train.log`.
 """
 
+import contextlib
 import errno
 import os
 import signal
@@ -21,8 +22,20 @@ from pathlib import Path
 
 import msgspec
 
+from goe.core.cause import cause_of
 from goe.core.config import RunConfig
-from goe.core.errors import EXIT_BUG, EXIT_OK, EXIT_STOPPED, EXIT_USER, GoeError, RunError, ScoreError, UserError
+from goe.core.errors import (
+    EXIT_BUG,
+    EXIT_DISK_FULL,
+    EXIT_MEMORY,
+    EXIT_OK,
+    EXIT_STOPPED,
+    EXIT_USER,
+    GoeError,
+    RunError,
+    ScoreError,
+    UserError,
+)
 from goe.core.evaljob import EvalProgress, EvalRequest, ScoreRequest
 from goe.core.rundir import Attempt, RunDir
 from goe.journal import Journal
@@ -35,11 +48,11 @@ def main(argv: Sequence[str]) -> int:
     try:
         return dispatch(argv)
     except GoeError as error:
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        _complain(str(error))
         return error.exit_code
     except OSError as error:
-        print(f"error: {describe_os_error(error)}", file=sys.stderr)  # noqa: T201
-        return EXIT_USER
+        _complain(describe_os_error(error))
+        return os_error_code(error)
 
 
 def dispatch(argv: Sequence[str]) -> int:
@@ -64,8 +77,15 @@ def dispatch(argv: Sequence[str]) -> int:
 def describe_os_error(error: OSError) -> str:
     """Which file, what the system said, and for a full disk what to do."""
     advice = "; free some space, then start the run again: it goes on from its last checkpoint"
-    full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+    full = os_error_code(error) == EXIT_DISK_FULL
     return f"{error.filename or 'disk'}: {error.strerror or error}{advice if full else ''}"
+
+
+def os_error_code(error: OSError) -> int:
+    """The exit code for what the system refused. Where the disk is full, it alone can tell the supervisor."""
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return EXIT_DISK_FULL
+    return EXIT_MEMORY if error.errno == errno.ENOMEM else EXIT_USER
 
 
 def train_command(run: RunDir) -> int:
@@ -128,30 +148,47 @@ def _reporting(journal: Journal, work: Callable[[], None]) -> int:
     try:
         work()
     except StopRequestedError:
-        print("stopped on request; the same command or the queue resumes it")  # noqa: T201
+        with contextlib.suppress(OSError):
+            print("stopped on request; the same command or the queue resumes it")  # noqa: T201
         _last_word(journal, "stopped", None)
         return EXIT_STOPPED
     except OSError as error:
-        return _failed(journal, describe_os_error(error), EXIT_USER)
+        return _failed(journal, describe_os_error(error), os_error_code(error))
     except GoeError as error:
         return _failed(journal, str(error), error.exit_code)
-    except Exception as error:  # noqa: BLE001 -- the worker's border: a bug of ours, shown with its traceback
-        traceback.print_exc()
-        return _failed(journal, f"{type(error).__name__}: {error}; train.log has the traceback", EXIT_BUG)
+    except Exception as error:  # noqa: BLE001 -- the worker's border: a bug of ours, or a lack of memory
+        with contextlib.suppress(OSError):
+            traceback.print_exc()
+        return _failed(journal, *_unforeseen(error))
     return EXIT_OK
 
 
+def _unforeseen(error: Exception) -> tuple[str, int]:
+    """One message and the exit code for what nobody raised on purpose; its traceback is in the log."""
+    found = f"{type(error).__name__}: {error}"
+    if cause_of(EXIT_BUG, None, "", found) == "out-of-memory":
+        said = f": {str(error).splitlines()[0]}" if str(error) else ""
+        remedy = "a smaller batch-size needs less; the last checkpoint stands, and train.log has the traceback"
+        return f"out of memory{said}; {remedy}", EXIT_MEMORY
+    return f"{found}; train.log has the traceback", EXIT_BUG
+
+
 def _failed(journal: Journal, message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)  # noqa: T201
+    _complain(message)
     _last_word(journal, "failed", message)
     return code
+
+
+def _complain(message: str) -> None:
+    with contextlib.suppress(OSError):  # a full disk must not hide the exit code
+        print(f"error: {message}", file=sys.stderr)  # noqa: T201
 
 
 def _last_word(journal: Journal, phase: str, error: str | None) -> None:
     try:
         journal.phase(phase, error)  # type: ignore[arg-type]
-    except OSError as problem:  # a full disk must not hide the exit code
-        print(f"error: status.json: {problem}", file=sys.stderr)  # noqa: T201
+    except OSError as problem:
+        _complain(f"status.json: {problem}")
 
 
 def eval_command(request: EvalRequest, paths: Sequence[str]) -> int:

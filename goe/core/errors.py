@@ -10,6 +10,9 @@ GoeError
 │   └── ScoreError       a score that can't be computed for this network and data
 └── NonFiniteLossError   exit 4: training diverged; the last good checkpoint stands
 
+Two failures have an exit code of their own and no class: a full disk, of which a worker can tell by nothing else (exit
+5), and a lack of memory (exit 6).
+
 Every message reads *where: what was found; what is accepted or what to do next*.
 """
 
@@ -22,6 +25,8 @@ EXIT_BUG = 1
 EXIT_USER = 2
 EXIT_STOPPED = 3
 EXIT_NON_FINITE = 4
+EXIT_DISK_FULL = 5
+EXIT_MEMORY = 6
 
 
 class GoeError(Exception):

@@ -91,5 +91,8 @@ def _problem(
         return None
     if status and status.error:
         return status.error
+    if exit_.cause == "preempted":
+        return "preempted: ended by a SIGTERM that goe did not send; the queue resumes it"
     how = f"signal {exit_.signal}" if exit_.signal else f"exit code {exit_.code}"
-    return f"ended by {how}; the end of train.log says more"
+    cause = f" ({exit_.cause})" if exit_.cause not in {"", "signal"} else ""
+    return f"ended by {how}{cause}; the end of train.log says more"

@@ -66,10 +66,11 @@ def size(count: int) -> str:
 
 
 def ended_by(view: RunView) -> str:
-    """`exit 0`, `signal 9`, or nothing while it runs."""
+    """`exit 0`, `signal 9`, `exit 1 (nccl)` where the cause says more, or nothing while it runs or if nobody knows."""
     if view.exit is None:
         return ""
-    return f"signal {view.exit.signal}" if view.exit.signal is not None else f"exit {view.exit.code}"
+    how = f"signal {view.exit.signal}" if view.exit.signal is not None else f"exit {view.exit.code}"
+    return f"{how} ({view.exit.cause})" if view.exit.cause not in {"", "signal"} else how
 
 
 def progress_line(view: RunView) -> str:

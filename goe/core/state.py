@@ -20,7 +20,7 @@ class RunState(StrEnum):
     STOPPED = "stopped"
     FAILED = "failed"
     LOST = "lost"
-    """Its supervisor was killed with it or before it: nobody knows its exit code."""
+    """Its supervisor was killed with it or before it, so nobody knows its exit code; nor did it say it was finished."""
     BROKEN = "broken"
     """Its files can't be read."""
 
@@ -36,12 +36,16 @@ def derive_state(
     """The state of a run's newest attempt.
 
     `alive` tells of the supervisor or the worker, by pid and start time; None when they belong to another host. It
-    must have been read before `exit_`, because a supervisor writes that before it ends.
+    must have been read before `exit_`, because a supervisor writes that before it ends. A worker whose supervisor was
+    killed goes on; its `finished`, the last thing it writes, then stands for the exit code that nobody learnt. With a
+    clock that jumped back, silence seems shorter and a worker elsewhere lives on; nothing is taken for dead by it.
     """
     if launch is None:
         return RunState.QUEUED
     if exit_ is not None:
         return _ended(exit_, stop=stop)
+    if alive is not True and status is not None and status.phase == "finished":
+        return RunState.DONE
     if alive is None:
         heard = max(launch.started, status.updated if status else 0.0)
         alive = now - heard < HEARTBEAT_TIMEOUT_S
@@ -55,6 +59,8 @@ def derive_state(
 def _ended(exit_: Exit, *, stop: bool) -> RunState:
     if exit_.code == EXIT_OK:
         return RunState.DONE
+    if exit_.cause:
+        return RunState.FAILED
     if exit_.code == EXIT_STOPPED or (stop and exit_.signal is not None):
         return RunState.STOPPED
     return RunState.FAILED

@@ -212,7 +212,7 @@ async def test_a_method_without_filter_shows_accuracy(lab: Lab, seat: Sit) -> No
     async with seat() as user:
         await user.open(run)
         await user.sees("accuracy  ━ train")
-        await user.sees("exit code 0")
+        await user.sees("exit 0")
 
 
 async def test_a_failed_run_says_why(lab: Lab, seat: Sit) -> None:

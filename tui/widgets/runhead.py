@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from goe.core.overview import RunView
-from goe.core.report import NOTHING, duration, number, percent, state_label
+from goe.core.report import NOTHING, duration, ended_by, number, percent, state_label
 from goe.core.state import RunState
 from tui.messages import Checkpoint, RunDetail
 from tui.widgets.keytable import Cell, Heading
@@ -47,7 +47,7 @@ def _ended_facts(view: RunView) -> list[str]:
         return ["not started yet"] if view.state is RunState.QUEUED else []
     facts = [f"attempt {view.attempt}"]
     if view.exit is not None:
-        facts.append(f"signal {view.exit.signal}" if view.exit.signal else f"exit code {view.exit.code}")
+        facts.append(ended_by(view))
         facts.append(f"peak memory {size(view.exit.peak_memory)}")
     return [*facts, f"ran {spent(view)}"] if spent(view) != NOTHING else facts
 

@@ -12,6 +12,7 @@ from goe.core.config import complete
 from goe.core.overview import RunView, view_run, view_runs
 from goe.core.process import ProcessId, identify, myself
 from goe.core.records import Exit, Launch, Phase, Status
+from goe.core.report import NOTHING, columns, describe, ended_by
 from goe.core.rundir import Attempt, RunDir, write_json
 from goe.core.state import HEARTBEAT_TIMEOUT_S, RunState
 
@@ -32,8 +33,9 @@ def start(run: RunDir, supervisor: ProcessId, worker: ProcessId | None = None) -
     return attempt
 
 
-def end(attempt: Attempt, code: int | None, signal: int | None = None) -> None:
-    write_json(attempt.exit_file, Exit(code=code, signal=signal, started=NOW, ended=NOW + 1, peak_memory=1))
+def end(attempt: Attempt, code: int | None, signal: int | None = None, cause: str = "") -> None:
+    ended = Exit(code=code, signal=signal, started=NOW, ended=NOW + 1, peak_memory=1, cause=cause)
+    write_json(attempt.exit_file, ended)
 
 
 def beat(attempt: Attempt, phase: Phase, error: str | None = None) -> None:
@@ -133,6 +135,52 @@ def test_an_ended_run(
     beat(attempt, "failed", error)
     end(attempt, code, signal)
     assert summary(view_run(run, NOW)) == expected
+
+
+@pytest.mark.parametrize(
+    ("code", "signal", "cause", "short", "problem"),
+    [
+        (1, None, "nccl", "exit 1 (nccl)", "ended by exit code 1 (nccl); the end of train.log says more"),
+        (
+            5,
+            None,
+            "disk-full",
+            "exit 5 (disk-full)",
+            "ended by exit code 5 (disk-full); the end of train.log says more",
+        ),
+        (None, 9, "signal", "signal 9", "ended by signal 9; the end of train.log says more"),
+        (None, 9, "out-of-memory", "signal 9 (out-of-memory)", "ended by signal 9 (out-of-memory); the end of"),
+        (3, None, "preempted", "exit 3 (preempted)", "preempted: ended by a SIGTERM that goe did not send; the queue"),
+    ],
+)
+def test_a_failure_is_shown_with_its_cause(
+    runs: Path, dead: ProcessId, code: int | None, signal: int | None, cause: str, short: str, problem: str
+) -> None:
+    run = make_run(runs)
+    end(start(run, dead), code, signal, cause)
+    view = view_run(run, NOW)
+    assert (view.state, view.needs_start, ended_by(view)) == (RunState.FAILED, True, short)
+    assert view.problem is not None
+    assert view.problem.startswith(problem)
+    assert columns([view])[1][-1] == short
+    beat(Attempt(run.attempts_dir / "1"), "failed")
+    assert f"ended      {short} after 0:01, peak memory 1 B" in describe(view_run(run, NOW))
+
+
+def test_an_exit_written_before_there_were_causes(runs: Path, dead: ProcessId) -> None:
+    run = make_run(runs)
+    attempt = start(run, dead)
+    attempt.exit_file.write_text('{"code": 1, "signal": null, "started": 1.0, "ended": 2.5, "peak_memory": 7}')
+    view = view_run(run, NOW)
+    assert (view.state, ended_by(view)) == (RunState.FAILED, "exit 1")
+
+
+def test_a_worker_that_finished_without_its_supervisor_is_done(runs: Path, dead: ProcessId) -> None:
+    run = make_run(runs)
+    beat(start(run, dead, worker=dead), "finished")
+    view = view_run(run, NOW)
+    assert summary(view) == (RunState.DONE, False, None)
+    assert (ended_by(view), columns([view])[1][-1]) == ("", NOTHING)
 
 
 def test_only_the_newest_attempt_counts(runs: Path, dead: ProcessId) -> None:

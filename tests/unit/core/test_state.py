@@ -16,8 +16,8 @@ LAUNCH = Launch(
 )
 
 
-def ended(code: int | None, signal: int | None = None) -> Exit:
-    return Exit(code=code, signal=signal, started=STARTED, ended=STARTED + 5, peak_memory=1)
+def ended(code: int | None, signal: int | None = None, cause: str = "") -> Exit:
+    return Exit(code=code, signal=signal, started=STARTED, ended=STARTED + 5, peak_memory=1, cause=cause)
 
 
 def beat(phase: Phase, after: float = 1.0) -> Status:
@@ -39,7 +39,13 @@ CASES: list[tuple[bool | None, Status | None, Exit | None, bool, float, RunState
     (True, beat("stopped"), None, True, 1, S.STOPPING),
     (False, None, None, False, 1, S.LOST),
     (False, beat("training"), None, False, 1, S.LOST),
-    (False, beat("finished"), None, False, 1, S.LOST),
+    (False, beat("failed"), None, False, 1, S.LOST),
+    (False, beat("stopped"), None, True, 1, S.LOST),
+    # its supervisor was killed, but it said itself that all is done
+    (False, beat("finished"), None, False, 1, S.DONE),
+    (False, beat("finished"), None, True, 1, S.DONE),
+    (None, beat("finished"), None, False, 1, S.DONE),
+    (None, beat("finished"), None, False, 9 * T, S.DONE),
     (False, beat("training"), None, True, 1, S.LOST),
     # another host: only the heartbeat tells
     (None, None, None, False, T - 1, S.STARTING),
@@ -49,6 +55,10 @@ CASES: list[tuple[bool | None, Status | None, Exit | None, bool, float, RunState
     (None, beat("training", 10), None, False, T + 10, S.LOST),
     (None, beat("training", -50), None, False, T - 1, S.RUNNING),
     (None, beat("training", 10), None, True, T + 10, S.LOST),
+    # the clock jumped back by a day: nobody is taken for dead by it, nor a dead one for living
+    (None, beat("training", 10), None, False, -86_400, S.RUNNING),
+    (True, beat("training", 10), None, False, -86_400, S.RUNNING),
+    (False, beat("training", 10), None, False, -86_400, S.LOST),
     # an exit code ends all doubt, whatever else is said
     *[
         (alive, beat("training"), ended(EXIT_OK), stop, 9 * T, S.DONE)
@@ -66,6 +76,10 @@ CASES: list[tuple[bool | None, Status | None, Exit | None, bool, float, RunState
         for alive in (True, False, None)
         for stop in (True, False)
     ],
+    # ended by a SIGTERM that nobody asked for; a stop that comes later changes nothing
+    *[(False, beat("stopped"), ended(EXIT_STOPPED, None, "preempted"), stop, 9, S.FAILED) for stop in (True, False)],
+    *[(False, beat("training"), ended(None, 9, "signal"), stop, 9, S.FAILED) for stop in (True, False)],
+    # written before causes were
     (False, None, ended(None, 9), False, 9, S.FAILED),
     (False, None, ended(None, 15), False, 9, S.FAILED),
     (False, None, ended(None, 9), True, 9, S.STOPPED),
