@@ -197,7 +197,7 @@ class RunReader:
             view,
             now,
             self._curves,
-            self._metrics.bad,
+            self._metrics.bad + (self._metrics.cut and not view.state.is_live),
             self._log.lines,
             self._log.cut,
             read_checkpoints(run),

@@ -186,6 +186,8 @@ class MetricsTail:
         self.path = path
         self.records: list[Metric] = []
         self.bad = 0
+        self.cut = False
+        """Whether the file ends within a line: one being written, or cut when the writer was killed."""
         self._offset = 0
         self._inode = 0
 
@@ -202,6 +204,7 @@ class MetricsTail:
                 data = file.read()
         except OSError:
             return restarted
+        self.cut = bool(data) and not data.endswith(b"\n")
         data = data[: data.rfind(b"\n") + 1]
         self._offset += len(data)
         for record in split_records(data):

@@ -17,6 +17,7 @@ Each file has one writer. Replaced files are written beside and renamed, so a re
 
 import contextlib
 import os
+import re
 import shutil
 import stat
 import tempfile
@@ -30,6 +31,10 @@ from goe.core.errors import RunError
 from goe.core.records import Exit, Launch, Status
 
 T = TypeVar("T")
+
+_NEWER = re.compile("contains unknown field|Invalid enum value|Invalid value '")
+"""What msgspec says of whole JSON with members or choices that this version does not know."""
+_RUN_ID = re.compile(r".+-s[0-9]+-[0-9a-f]{8}")
 
 
 def write_atomic(path: Path, data: bytes, *, durable: bool = True, like: Path | None = None) -> None:
@@ -71,6 +76,9 @@ def read_json(path: Path, kind: type[T]) -> T | None:
     except OSError as error:
         raise RunError(f"{path}: can't be read: {error.strerror}; check its owner and permissions") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        if _NEWER.search(str(error)):
+            finding = f"{path}: written by a newer goe, or altered: {error}"
+            raise RunError(f"{finding}; restore the file, update goe, or remove {path.parent}") from None
         raise RunError(f"{path}: cut or altered: {error}; restore the file, or remove {path.parent}") from None
 
 
@@ -191,7 +199,8 @@ class RunDir:
 def find_runs(runs: Path) -> list[RunDir]:
     """Every run directory under `runs`, by name; an empty list if there is no such folder.
 
-    A folder with neither config nor attempts is somebody else's, or a run being made at this moment.
+    A folder with neither config nor attempts is somebody else's, or a run being made at this moment. One that may not
+    be looked into is taken for what its name says.
     """
     try:
         with os.scandir(runs) as entries:
@@ -201,7 +210,14 @@ def find_runs(runs: Path) -> list[RunDir]:
     except OSError as error:
         raise RunError(f"{runs}: can't be read: {error.strerror}; pass --runs FOLDER") from None
     found = [RunDir(runs / name) for name in sorted(names, key=_natural)]
-    return [run for run in found if run.config_file.exists() or run.attempts_dir.is_dir()]
+    return [run for run in found if _is_run(run)]
+
+
+def _is_run(run: RunDir) -> bool:
+    try:
+        return run.config_file.exists() or run.attempts_dir.is_dir()
+    except PermissionError:
+        return _RUN_ID.fullmatch(run.run_id) is not None
 
 
 def resolve_run(runs: Path, name: str) -> RunDir:

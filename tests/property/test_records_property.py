@@ -1,6 +1,7 @@
 """metrics.jsonl under damage: cut anywhere, altered anywhere, read in any pieces."""
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -98,3 +99,59 @@ def test_pieces_give_the_same_as_one_read(records: list[Metric], cuts: list[floa
     pieces = [bytes(data[start:end]) for start, end in zip([0, *ends], [*ends, len(data)], strict=True)]
     one, many = watch(bytes(data)), watch(*pieces)
     assert (many.records, many.bad) == (one.records, one.bad)
+
+
+SMALL = [
+    Metric(kind="train", epoch=1, step=4, time=1000.5, values={"loss": 2.25, "lr": 0.1}),
+    Metric(kind="epoch", epoch=1, step=8, time=1001.0, values={"loss": 1.5, "val/accuracy": None}),
+    Metric(kind="train", epoch=2, step=12, time=1002.0, values={"loss": 1.0}),
+    Metric(kind="resume", epoch=1, step=8, time=1100.0),
+    Metric(kind="train", epoch=2, step=12, time=1101.0, values={"loss": 0.75}),
+]
+
+
+def damaged(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Each byte missing, and there twice."""
+    for at in range(len(data)):
+        yield f"{at} missing", data[:at] + data[at + 1 :]
+        yield f"{at} twice", data[: at + 1] + data[at:]
+
+
+def altered(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Each byte altered in every way."""
+    for at, byte in enumerate(data):
+        for other in range(256):
+            if other != byte:
+                yield f"{at} as {other}", data[:at] + bytes([other]) + data[at + 1 :]
+
+
+def test_no_byte_missing_or_doubled_costs_more_than_one_record_or_passes_unseen(tmp_path: Path) -> None:
+    """Exhaustive. What a lost `resume` took back is shown again; nothing else differs, and the loss is counted."""
+    data = b"".join(map(metric_line, SMALL))
+    shown = [replay(SMALL), *(replay(SMALL[:lost] + SMALL[lost + 1 :]) for lost in range(len(SMALL)))]
+    path = tmp_path / "metrics.jsonl"
+    harmless = 0
+    for what, bytes_ in damaged(data):
+        path.write_bytes(bytes_)
+        tail = MetricsTail(path)
+        tail.poll()
+        assert tail.records in shown, what
+        whole = tail.records == shown[0]
+        assert whole or tail.bad + tail.cut == 1, what
+        harmless += whole
+    assert harmless < len(data) / 2  # of 2 len(data)
+
+
+def test_no_altered_byte_costs_more_than_one_record_or_passes_unseen() -> None:
+    """Exhaustive, as above. A line break put into a record makes two bad ones of it."""
+    data = b"".join(map(metric_line, SMALL))
+    shown = [SMALL, *(SMALL[:lost] + SMALL[lost + 1 :] for lost in range(len(SMALL)))]
+    harmless = 0
+    for what, bytes_ in altered(data):
+        complete = bytes_[: bytes_.rfind(b"\n") + 1]
+        found = list(split_records(complete))
+        good = [record for record in found if record is not None]
+        assert good in shown, what
+        assert good == SMALL or 1 <= found.count(None) + (complete != bytes_) <= 2, what
+        harmless += good == SMALL
+    assert harmless < 255 * len(data) / 4

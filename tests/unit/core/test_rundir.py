@@ -98,6 +98,32 @@ def test_a_config_with_any_byte_altered_is_refused_or_unharmed(tmp_path: Path, m
     assert refused > len(whole) / 2
 
 
+@pytest.mark.parametrize(
+    ("member", "said"),
+    [
+        ('"version": 2,', "unknown field `version`"),
+        ('"warm-restarts": true,', "unknown field `warm-restarts`"),
+        ('"method": {"name": "of-next-year"}, ', "Invalid value 'of-next-year' - at `$.method.name`"),
+    ],
+)
+def test_a_config_of_a_newer_version_says_so(tmp_path: Path, member: str, said: str) -> None:
+    run = RunDir.create(tmp_path, make_config())
+    run.config_file.write_text("{" + member + run.config_file.read_text()[1:])
+    with pytest.raises(RunError) as caught:
+        run.config()
+    message = str(caught.value)
+    assert message.startswith(f"{run.config_file}: written by a newer goe, or altered: ")
+    assert said in message
+    assert message.endswith(f"; restore the file, update goe, or remove {run.path}")
+
+
+def test_what_a_newer_version_adds_to_an_attempts_files_does_no_harm(tmp_path: Path) -> None:
+    path = tmp_path / "exit.json"
+    path.write_text('{"code":null,"signal":9,"started":1,"ended":2,"peak_memory":3,"cause":"meteorite","place":"here"}')
+    expected = Exit(code=None, signal=9, started=1.0, ended=2.0, peak_memory=3, cause="meteorite")
+    assert read_json(path, Exit) == expected
+
+
 def test_a_config_of_another_run_is_refused(tmp_path: Path) -> None:
     one, other = (RunDir.create(tmp_path, make_config(seed=seed)) for seed in (1, 2))
     one.config_file.write_bytes(other.config_file.read_bytes())
