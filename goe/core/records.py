@@ -25,6 +25,10 @@ class Launch(Struct, frozen=True, kw_only=True):
     gpus: tuple[int, ...] = ()
     gpu_share: float = 1.0
     """Of each GPU in `gpus`."""
+    gpu_memory: float = 0.0
+    """GiB of each GPU that the run is expected to fill; 0 if that is not known."""
+    gpu_uuids: tuple[str, ...] = ()
+    """CUDA's names of the GPUs, in the order of `gpus`: UUIDs. Before they were recorded: none."""
     threads: int | None = None
     started: float
     """Unix time."""

@@ -19,6 +19,12 @@ class Slot:
     """GPU numbers in PCI bus order; none means the CPU."""
     threads: int | None = None
     """CPU threads; None leaves the choice to the libraries."""
+    gpu_share: float = 1.0
+    """Of each GPU, in (0, 1]."""
+    gpu_memory: float = 0.0
+    """GiB of each GPU that the run is expected to fill; 0 if that is not known."""
+    gpu_uuids: tuple[str, ...] = ()
+    """What CUDA calls the GPUs, in the order of `gpus`; empty where only their numbers are known."""
 
 
 class Launcher(Protocol):

@@ -8,6 +8,8 @@ import sys
 import tempfile
 import time
 
+import msgspec
+
 from goe.core.process import ProcessId, is_alive
 from goe.core.rundir import RunDir
 from goe.launch.base import LaunchError, Slot
@@ -23,11 +25,10 @@ class LocalLauncher:
 
     def launch(self, run: RunDir, slot: Slot, *, attempt: int) -> bool:
         """Start a supervisor and wait until the attempt is claimed, by it or by somebody else's."""
-        gpus = ",".join(str(gpu) for gpu in slot.gpus)
-        threads = str(slot.threads or "")
+        given = msgspec.json.encode(slot).decode()
         with tempfile.TemporaryFile() as errors:
             supervisor = subprocess.Popen(
-                [sys.executable, "-P", "-m", "goe.launch.supervisor", run.path, str(attempt), self.name, gpus, threads],
+                [sys.executable, "-P", "-m", "goe.launch.supervisor", run.path, str(attempt), self.name, given],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=errors,

@@ -5,11 +5,10 @@ replaced by starting another: live runs are found there and count as running, wh
 """
 
 import contextlib
-import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -18,12 +17,12 @@ from goe.core.errors import GoeError
 from goe.core.lineage import source_run
 from goe.core.overview import RunView, view_run, view_runs
 from goe.core.process import ProcessId, is_alive, myself
-from goe.core.queuefile import Queue, QueueOptions, load_queue
+from goe.core.queuefile import Queue, load_queue
 from goe.core.rundir import RunDir, read_json, write_json
 from goe.core.state import RunState
 from goe.launch.base import Launcher, Slot
-from goe.launch.gpu import gpu_indices
 from goe.launch.local import LocalLauncher, children, reap
+from goe.launch.slots import Slots
 
 POLL_S = 0.3
 EventKind: TypeAlias = Literal["found", "started", "ended", "error"]
@@ -44,7 +43,7 @@ class Runner:
 
     queue: Queue
     runs: Path
-    slots: Sequence[Slot]
+    slots: Slots
     launcher: Launcher = field(default_factory=LocalLauncher)
     report: Callable[[Event], None] = lambda _: None
     views: dict[str, RunView] = field(default_factory=dict)
@@ -63,10 +62,21 @@ class Runner:
     def turn(self) -> bool:
         """Look at every run once and fill the free slots. False when nothing is left to do."""
         self._look()
-        free = free_slots(self.slots, self._elsewhere())
-        for view in self.views.values():
-            if free and view.needs_start and view.run_id not in self.tried and self._may_start(view):
-                self._start(view, free.pop(0))
+        live = self._elsewhere()
+        for job in self.queue.jobs:
+            view = self.views[job.run_id]
+            if not view.needs_start or view.run_id in self.tried or not self._may_start(view):
+                continue
+            problem = self.slots.problem(job.options)
+            if problem is not None:
+                self.tried.add(view.run_id)
+                self.report(Event("error", view, f"not started: {problem}"))
+                continue
+            slot = self.slots.take(job.options, live)
+            if slot is None:
+                break  # smaller ones behind it would keep it waiting for ever
+            self._start(view, slot)
+            live.append(self.views[view.run_id])
         waiting = any(view.needs_start and view.run_id not in self.tried for view in self.views.values())
         return waiting or any(view.state.is_live for view in self.views.values())
 
@@ -128,32 +138,6 @@ class Runner:
             self.report(Event("ended", new))
 
 
-def make_slots(options: QueueOptions, *, gpus: Iterable[int] | None = None, count: int | None = None) -> list[Slot]:
-    """One slot a GPU, or `slots` slots sharing the CPU's cores. Arguments win over the file's `[queue]` table."""
-    if gpus is None:
-        gpus = options.gpus if options.gpus is not None else gpu_indices()
-    indices = list(gpus)
-    if indices and count is None:
-        return [Slot(gpus=(index,)) for index in indices]
-    count = count or options.slots
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    threads = max(1, cores // count)
-    if indices:  # several runs on one GPU
-        return [Slot(gpus=(indices[number % len(indices)],), threads=threads) for number in range(count)]
-    return [Slot(threads=threads) for _ in range(count)]
-
-
-def free_slots(slots: Sequence[Slot], live: Iterable[RunView]) -> list[Slot]:
-    """The slots that no live run takes. A run takes one slot with its GPUs, or any CPU slot if it has none."""
-    free = list(slots)
-    for view in live:
-        gpus = view.launch.gpus if view.launch else ()
-        taken = next((slot for slot in free if slot.gpus == gpus), None)
-        if taken is not None:
-            free.remove(taken)
-    return free
-
-
 def pending(queue: Queue, runs: Path) -> list[RunView]:
     """Every run of the queue with what is known of it, in the queue's order, without creating anything."""
     directories = [(RunDir(runs / config.run_id), config) for config in queue.runs]
@@ -207,6 +191,7 @@ def main(argv: Sequence[str]) -> int:
     runs, path = (Path(arg) for arg in argv)
     try:
         queue = load_queue(path)
+        slots = Slots(queue.options)
     except GoeError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return error.exit_code
@@ -215,7 +200,7 @@ def main(argv: Sequence[str]) -> int:
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         print(stamp, event.kind, event.view.run_id, event.view.state, event.text, flush=True)  # noqa: T201
 
-    return 0 if Runner(queue, runs, make_slots(queue.options), report=log).run() else 1
+    return 0 if Runner(queue, runs, slots, report=log).run() else 1
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The process that starts a run's worker, waits for it, and writes down how it ended.
 
-    python -m goe.launch.supervisor RUNDIR ATTEMPT LAUNCHER GPUS THREADS
+    python -m goe.launch.supervisor RUNDIR ATTEMPT LAUNCHER SLOT
 
 It lives in a session of its own, so neither the queue's death nor a closed terminal reaches it, and it does nothing
 else, so there is little to make it fail. Only a parent learns a process's true exit code; this is that parent.
@@ -22,6 +22,7 @@ from goe.core.errors import EXIT_OK, EXIT_STOPPED, RunError
 from goe.core.process import identify, myself
 from goe.core.records import Exit, Launch
 from goe.core.rundir import Attempt, RunDir, write_json
+from goe.launch.base import Slot
 from goe.launch.oomkills import oom_kills
 
 GRACE_S = 10
@@ -36,13 +37,17 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 def main(argv: Sequence[str]) -> int:
     """Claim the attempt, run the worker to its end, record it. 0 also when somebody else has the attempt."""
-    path, attempt, launcher, gpus, threads = argv
+    path, attempt, launcher, given = argv
+    slot = msgspec.json.decode(given, type=Slot)
     launch = Launch(
         attempt=int(attempt),
         launcher=launcher,
         supervisor=myself(),
-        gpus=tuple(int(gpu) for gpu in gpus.split(",") if gpu),
-        threads=int(threads) if threads else None,
+        gpus=slot.gpus,
+        gpu_share=slot.gpu_share,
+        gpu_memory=slot.gpu_memory,
+        gpu_uuids=slot.gpu_uuids,
+        threads=slot.threads,
         started=time.time(),
     )
     supervise(RunDir(Path(path)), launch)
@@ -138,10 +143,10 @@ def _note(run: RunDir, text: str) -> None:
 
 
 def worker_env(base: Mapping[str, str], launch: Launch) -> dict[str, str]:
-    """The worker's environment: its GPUs, numbered as nvidia-smi and NVML number them, and its CPU threads."""
+    """The worker's environment: its GPUs, by UUID or as nvidia-smi and NVML number them, and its CPU threads."""
     env = dict(base)
     env["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    env["CUDA_VISIBLE_DEVICES"] = ",".join(str(gpu) for gpu in launch.gpus)
+    env["CUDA_VISIBLE_DEVICES"] = ",".join(launch.gpu_uuids or map(str, launch.gpus))
     env["PYTHONUNBUFFERED"] = "1"
     if launch.threads:
         env["OMP_NUM_THREADS"] = str(launch.threads)

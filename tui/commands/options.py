@@ -16,7 +16,7 @@ RunNames = Annotated[
 Slots = Annotated[
     int | None, typer.Option("--slots", min=1, help="Runs at once (default: as the queue says, or one a GPU).")
 ]
-Gpus = Annotated[str | None, typer.Option("--gpus", help="GPUs to use, e.g. 0,2.")]
+Gpus = Annotated[str | None, typer.Option("--gpus", help="GPUs to use: numbers or UUIDs, e.g. 0,2.")]
 DataRoot = Annotated[
     Path | None, typer.Option("--data", envvar="GOE_DATA", metavar="DIR", help="The folder with data sets.")
 ]

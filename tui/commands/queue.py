@@ -57,18 +57,14 @@ def queue_run(
 
 def work_through(found: "Queue", runs: Path, slots: int | None, gpus: str | None, *, command: str) -> bool:
     """Train what of a queue is not done, and show it; whether all of it is done in the end."""
-    from goe.core.errors import ConfigError
-    from goe.launch.runner import Runner, make_slots
+    from goe.launch.runner import Runner
+    from goe.launch.slots import Slots
     from tui.progress import QueueDisplay
 
-    if gpus is not None and not all(part.isdecimal() for part in gpus.split(",")):
-        raise ConfigError([f"--gpus: {gpus!r} is not a list of GPU numbers, for example 0,2"])
-    indices = None if gpus is None else [int(part) for part in gpus.split(",")]
+    free = Slots(found.options, None if gpus is None else gpus.split(","), slots)
     runs.mkdir(parents=True, exist_ok=True)
     with QueueDisplay(command) as display:
-        runner = Runner(
-            found, runs.resolve(), make_slots(found.options, gpus=indices, count=slots), report=display.event
-        )
+        runner = Runner(found, runs.resolve(), free, report=display.event)
         try:
             complete = runner.run(idle=lambda: display.show(runner.views.values()))
         except KeyboardInterrupt:

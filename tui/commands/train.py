@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui.commands.options import DEFAULT_RUNS, DataRoot, Runs
+from tui.commands.output import warn
 from tui.commands.selection import use_data
 from tui.commands.tables import print_table
 
 if TYPE_CHECKING:
     from goe.core.config import RunConfig
     from goe.core.rundir import RunDir
+    from goe.launch.base import Slot
 
 
 def train(
@@ -121,23 +123,28 @@ def _attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
     raise typer.Exit(code)
 
 
-def _slot(runs: Path, gpu_id: int | None) -> Any:
+def _slot(runs: Path, gpu_id: int | None) -> "Slot":
+    """A free GPU, or the one that was named, free or not; without GPUs, the CPU."""
+    from goe.core.errors import RunError
+    from goe.core.jobs import JobOptions
     from goe.core.overview import view_runs
     from goe.core.queuefile import QueueOptions
     from goe.launch.base import Slot
-    from goe.launch.gpu import gpu_indices
-    from goe.launch.runner import free_slots, make_slots
+    from goe.launch.gpu import read_gpus, select
+    from goe.launch.slots import Slots, gpu_slot
 
-    present = gpu_indices()
+    present = read_gpus()
     if not present:
         if gpu_id is not None:
-            print(f"--gpu-id {gpu_id}: this machine has no GPU; training on the CPU", file=sys.stderr)
+            warn(f"--gpu-id {gpu_id}: this machine has no GPU; training on the CPU")
         return Slot()
-    if gpu_id is not None and gpu_id not in present:  # the run would quietly train on the CPU
-        from goe.core.errors import ConfigError
-
-        raise ConfigError([f"--gpu-id: no GPU {gpu_id} here; there are {', '.join(map(str, present))}"])
-    if gpu_id is not None:
-        return Slot(gpus=(gpu_id,))
-    slots = make_slots(QueueOptions(), gpus=present)
-    return next(iter(free_slots(slots, [view for view in view_runs(runs) if view.state.is_live])), slots[0])
+    names = None if gpu_id is None else (gpu_id,)
+    chosen = select(present, names or (), "--gpu-id")
+    slots = Slots(QueueOptions(), names)
+    live = [view for view in view_runs(runs) if view.state.is_live]
+    found, reason = slots.take(JobOptions(), live), slots.why(JobOptions(), live)
+    if found is None and not chosen:
+        raise RunError(f"no GPU is free: {reason}; wait, or say with --gpu-id which one to use all the same")
+    if found is None:
+        warn(f"--gpu-id {gpu_id} is in use: {reason}")
+    return found or gpu_slot(chosen)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 
 
 @dataclass
@@ -21,6 +21,21 @@ class Behaviour:
     """Added to the first byte of a range."""
     asked: list[str | None] = field(default_factory=list)
     """The Range header of each request."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Sent with every answer to a POST."""
+    posts: list["Post"] = field(default_factory=list)
+    """What was posted. Status 0 in `statuses` closes the connection without an answer."""
+    gate: Event | None = None
+    """Until it is set, POSTs get no answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """A request with a body."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -51,6 +66,20 @@ class Handler(BaseHTTPRequestHandler):
         drop = does.drops.pop(0) if does.drops else 0
         self.wfile.write(body[:drop] if drop else body)
         self.close_connection = True
+
+    def do_POST(self) -> None:
+        does = self.behaviour
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        does.posts.append(Post(self.path, dict(self.headers), body))
+        status = does.statuses.pop(0) if does.statuses else 200
+        if does.gate is not None:
+            assert does.gate.wait(30)
+        self.close_connection = True
+        if status:
+            self.send_response(status)
+            for name, value in {"Content-Length": "0", **does.headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
 
     def log_message(self, *args: object) -> None:
         pass
