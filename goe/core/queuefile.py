@@ -29,6 +29,7 @@ from goe.core.jobs import Job, JobOptions, Retry, order_problems
 from goe.core.lineage import tie
 from goe.core.queuetext import read_queue
 from goe.core.specs import Natural, NonNegative, Positive, StrictlyPositive
+from goe.core.targets import TargetError, parse_target
 from goe.core.tomlpos import KeyPath, key_lines, line_of
 
 Table: TypeAlias = Mapping[str, Any]
@@ -44,8 +45,8 @@ class QueueOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     slots: Positive = 1
     """Runs at once where there is no GPU; the cores are shared out among them."""
-    gpus: tuple[Natural, ...] | None = None
-    """The GPUs to use, one run on each; all of the machine's when left out, none when empty."""
+    gpus: tuple[Natural | str, ...] | None = None
+    """The GPUs to use, by number in PCI bus order or UUID; all of the machine's when left out, none when empty."""
     data: str = ""
     """The folder with the data sets, relative to the current one; GOE_DATA and `--data` come first."""
     retry: Retry = Retry()
@@ -163,7 +164,17 @@ class _Reader:
             self._report(("queue", *path), finding if path[0] in finding else f"{path[0]}: {finding}")
 
         table = self.table.get("queue", {}) if self._is_table("queue") else {}
-        return QueueOptions(**check_struct(QueueOptions, table, (), report))
+        values = check_struct(QueueOptions, table, (), report)
+        for place, name in enumerate(values.get("gpus") or ()):
+            if isinstance(name, str) and not name.startswith(("GPU-", "MIG-")):
+                finding = f'gpus: "{name}" is neither a GPU\'s number nor its UUID (GPU-…, MIG-…)'
+                self._report(("queue", "gpus", place), finding)
+        for place, entry in enumerate(values.get("notify") or ()):
+            try:
+                parse_target(entry)
+            except TargetError as error:
+                self._report(("queue", "notify", place), f"notify: {error}")
+        return QueueOptions(**values)
 
     def _jobs(self) -> Iterator[Job]:
         defaults = _named(self.table.get("defaults", {}), DEFAULT_METHOD) if self._is_table("defaults") else {}
