@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tui.commands import checkpoints, data, evaluation, export, figures, queue, queue_edit, runs, tables, train
+from tui.commands import checkpoints, data, evaluation, export, figures, notify, queue, queue_edit, runs, tables, train
 from tui.commands.options import DEFAULT_QUEUE, DEFAULT_RUNS, QueueFile, Runs
 
 app = typer.Typer(
@@ -65,6 +65,7 @@ queue.queue_app.command()(queue_edit.move)
 queue.queue_app.command()(queue_edit.hold)
 queue.queue_app.command()(queue_edit.release)
 queue.queue_app.command()(queue_edit.schema)
+queue.queue_app.command("notify")(notify.queue_notify)
 app.add_typer(queue.queue_app, name="queue")
 app.add_typer(checkpoints.checkpoints_app, name="checkpoints")
 app.add_typer(data.data_app, name="data")
