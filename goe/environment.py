@@ -1,70 +1,48 @@
-"""What a run was computed with, written once into `env.json`."""
+"""What a run is computed with, written once into `env.json`, and its uncommitted code into `code.patch`."""
 
-import hashlib
 import importlib.metadata
+import os
 import platform
-import subprocess
 import sys
 from pathlib import Path
 
 import torch
-from msgspec import Struct
 
-from goe.core.rundir import RunDir, write_json
-
-
-class Environment(Struct, frozen=True, kw_only=True):
-    """`env.json`."""
-
-    goe: str
-    commit: str | None
-    """Git commit of goe's source; None for an installed package."""
-    dirty: bool | None
-    diff_sha256: str | None
-    """Digest of the uncommitted changes, if there are any."""
-    python: str
-    platform: str
-    host: str
-    command: tuple[str, ...]
-    seed: int
-    packages: dict[str, str]
-    cuda: str | None
-    gpus: tuple[str, ...]
-    threads: int
+from goe.core.code import CodeIdentity, code_patch
+from goe.core.provenance import PATCH_LIMIT, Environment
+from goe.core.report import size
+from goe.core.rundir import RunDir, write_atomic, write_json
 
 
-def write_environment(run: RunDir) -> None:
-    """Write `env.json` unless an earlier attempt did."""
+def write_environment(run: RunDir, code: CodeIdentity, *, data: Path) -> None:
+    """Write both unless an earlier attempt did. `code` is what runs now, `data` the folder with the data sets."""
     if run.env_file.exists():
         return
-    commit = _git("rev-parse", "HEAD")
-    diff = _git("diff", "HEAD") if commit else None
-    gpus = tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count()))
     environment = Environment(
-        goe=importlib.metadata.version("goe"),
-        commit=commit,
-        dirty=bool(diff) if commit else None,
-        diff_sha256=hashlib.sha256(diff.encode()).hexdigest() if diff else None,
+        goe=code.version,
+        commit=code.commit,
+        dirty=code.diff_sha256 is not None if code.commit else None,
+        diff_sha256=code.diff_sha256,
+        patch=_keep_patch(run) if code.diff_sha256 else "",
+        code=code.digest,
         python=platform.python_version(),
         platform=platform.platform(),
         host=platform.node(),
         command=tuple(sys.orig_argv),
+        folder=str(Path.cwd()),
+        data=os.path.abspath(data),  # noqa: PTH100 -- a link stays a link
         seed=run.config().seed,
         packages={found.metadata["Name"]: found.version for found in importlib.metadata.distributions()},
         cuda=torch.version.cuda,
-        gpus=gpus,
+        gpus=tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())),
         threads=torch.get_num_threads(),
     )
     write_json(run.env_file, environment)
 
 
-def _git(*arguments: str) -> str | None:
-    """What git says of the folder goe runs from; None if that is no checkout of goe."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():
-        return None
-    try:
-        done = subprocess.run(["git", "-C", root, *arguments], capture_output=True, text=True, check=True, timeout=20)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
+def _keep_patch(run: RunDir) -> str:
+    patch = code_patch()
+    if len(patch) > PATCH_LIMIT:
+        return f"left out: {size(len(patch))}, more than {size(PATCH_LIMIT)}"
+    write_atomic(run.patch_file, patch)
+    return run.patch_file.name

@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from goe.core.cause import cause_of
+from goe.core.code import identify_code
 from goe.core.config import RunConfig
 from goe.core.errors import (
     EXIT_BUG,
@@ -37,6 +38,7 @@ from goe.core.errors import (
     UserError,
 )
 from goe.core.evaljob import EvalProgress, EvalRequest, ScoreRequest
+from goe.core.provenance import code_warning
 from goe.core.rundir import Attempt, RunDir
 from goe.journal import Journal
 
@@ -105,7 +107,12 @@ def _train_and_evaluate(run: RunDir, attempt: Attempt, journal: Journal, termina
     from goe.train import train
 
     config = run.config()
-    write_environment(run)
+    code = identify_code()
+    warning = code_warning(run, code)
+    if warning:
+        print(f"warning: {warning}")  # noqa: T201
+    journal.update(code=code.digest, warning=warning)
+    write_environment(run, code, data=data_root())
     train(run, journal, root=data_root(), should_stop=lambda: attempt.stop_requested or bool(terminated), say=print)
     journal.phase("evaluating")
 

@@ -30,6 +30,8 @@ class Launch(Struct, frozen=True, kw_only=True):
     gpu_uuids: tuple[str, ...] = ()
     """CUDA's names of the GPUs, in the order of `gpus`: UUIDs. Before they were recorded: none."""
     threads: int | None = None
+    log_start: int | None = None
+    """Bytes of `train.log` that earlier attempts left; None where nobody knows."""
     started: float
     """Unix time."""
 
@@ -62,6 +64,10 @@ class Status(Struct, frozen=True, kw_only=True):
     updated: float
     error: str | None = None
     """One message for the user, when the run failed."""
+    warning: str | None = None
+    """What may make the results others than was meant, such as code that changed since the run was queued."""
+    code: str = ""
+    """Which code trains: the digest of the package's files, 12 hex digits."""
 
 
 class Metric(Struct, frozen=True, kw_only=True):

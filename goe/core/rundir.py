@@ -1,7 +1,10 @@
 """The run directory: the whole protocol between the trainer, its supervisor and everybody who watches.
 
     config.json            written once; the frozen RunConfig
+    queued.json            with it: when, and the code of that moment
+    held                   anyone: no queue starts the run
     env.json               worker: versions, commit, host, command
+    code.patch             worker: the code's uncommitted changes
     metrics.jsonl          worker, appended
     train.log              stdout and stderr of the worker
     checkpoints/           worker
@@ -11,6 +14,8 @@
         status.json        worker, replaced
         exit.json          supervisor, once
         stop               anyone: a request to end
+        paused             whoever halted the worker; gone when it goes on
+        retry              anyone: attempts up to this one no longer count against the limits of automatic retries
 
 Each file has one writer. Replaced files are written beside and renamed, so a reader never sees half of one.
 """
@@ -21,11 +26,13 @@ import re
 import shutil
 import stat
 import tempfile
+import time
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from goe.core.code import Queued, identify_code
 from goe.core.config import RunConfig
 from goe.core.errors import RunError
 from goe.core.records import Exit, Launch, Status
@@ -92,6 +99,8 @@ class Attempt:
         self.status_file = path / "status.json"
         self.exit_file = path / "exit.json"
         self.stop_file = path / "stop"
+        self.paused_file = path / "paused"
+        self.retry_file = path / "retry"
 
     def launch(self) -> Launch:
         """Who runs it. Raises RunError when the file is missing or damaged: an attempt is born with it."""
@@ -117,6 +126,11 @@ class Attempt:
         """Whether anyone asked for the end."""
         return self.stop_file.exists()
 
+    @property
+    def paused(self) -> bool:
+        """Whether somebody halted the worker, or was about to; the kernel knows whether it is."""
+        return self.paused_file.exists()
+
 
 class RunDir:
     """Paths and plain reads of one run's directory."""
@@ -125,7 +139,10 @@ class RunDir:
         self.path = path
         self.run_id = path.name
         self.config_file = path / "config.json"
+        self.queued_file = path / "queued.json"
+        self.held_file = path / "held"
         self.env_file = path / "env.json"
+        self.patch_file = path / "code.patch"
         self.metrics_file = path / "metrics.jsonl"
         self.log_file = path / "train.log"
         self.checkpoints = path / "checkpoints"
@@ -142,6 +159,7 @@ class RunDir:
         run = cls(runs / config.run_id)
         run.path.mkdir(parents=True, exist_ok=True)
         if not run.config_file.exists():
+            write_json(run.queued_file, Queued(queued=time.time(), code=identify_code()), durable=False)
             write_json(run.config_file, config)
         for folder in (run.checkpoints, run.eval, run.attempts_dir):  # after the config: see find_runs
             folder.mkdir(exist_ok=True)
@@ -161,7 +179,7 @@ class RunDir:
     def attempt(self) -> Attempt | None:
         """The newest attempt, or None if the run was never started."""
         number = self.attempt_count()
-        return Attempt(self.attempts_dir / str(number)) if number else None
+        return self.numbered(number) if number else None
 
     def attempt_count(self) -> int:
         """How often the run was started."""
@@ -172,6 +190,22 @@ class RunDir:
         except OSError as error:
             raise RunError(f"{self.attempts_dir}: can't be read: {error.strerror}; restore the folder") from None
         return max((int(name) for name in names if name.isdecimal()), default=0)
+
+    @property
+    def held(self) -> bool:
+        """Whether no queue may start it."""
+        return self.held_file.exists()
+
+    def retried(self) -> int:
+        """The newest attempt after which somebody asked for another by hand; 0 without one.
+
+        Automatic retries are counted from the attempt after it.
+        """
+        return next((n for n in range(self.attempt_count(), 0, -1) if self.numbered(n).retry_file.exists()), 0)
+
+    def numbered(self, number: int) -> Attempt:
+        """Attempt `number`, counted from 1; whether it is there is not looked at."""
+        return Attempt(self.attempts_dir / str(number))
 
     def claim(self, launch: Launch) -> Attempt | None:
         """Take attempt `launch.attempt` for the caller; None if somebody has it already.

@@ -6,9 +6,11 @@ from typing import Any
 
 import msgspec
 
+from goe.core.code import Queued
 from goe.core.config import RunConfig
 from goe.core.errors import ConfigError, did_you_mean
 from goe.core.evaljob import ScoredImage
+from goe.core.provenance import Environment
 from goe.core.records import EVAL_VERSION, CheckpointIndex, EvalResult, Exit, Launch, Metric, Status
 from goe.core.thresholds import Thresholds
 
@@ -28,6 +30,8 @@ class Described:
 
 SCHEMAS: Mapping[str, Described] = {
     "config": Described(RunConfig, 1, "config.json"),
+    "queued": Described(Queued, 1, "queued.json"),
+    "environment": Described(Environment, 1, "env.json"),
     "metrics": Described(Metric, 1, "metrics.jsonl, each line"),
     "checkpoint": Described(CheckpointIndex, 1, "checkpoints/<name>.json"),
     "thresholds": Described(Thresholds, 1, "checkpoints/<weights>.thresholds.json"),
