@@ -5,6 +5,7 @@ in one go or was stopped and resumed before it.
 """
 
 import math
+import signal
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -104,6 +105,7 @@ class Trainer:
         self.journal.update(steps=self.config.epochs * self.data.steps_per_epoch)
         self.journal.phase("training")
         clock = Clock(done=self.step, total=self.config.epochs * self.data.steps_per_epoch)
+        signal.signal(signal.SIGCONT, lambda *_: clock.skip_pause())
         while self.epoch < self.config.epochs:
             self._train_epoch(clock)
             self.epoch += 1
@@ -294,7 +296,7 @@ class Clock:
 
     def begin_epoch(self) -> None:
         """Start a lap now: what came since the last one, validation and saving, is no training."""
-        self._lap = time.monotonic()
+        self._lap = self._seen = time.monotonic()
         self._images, self._seconds = 0, 0.0
 
     @property
@@ -304,7 +306,14 @@ class Clock:
 
     def due(self) -> bool:
         """Whether it is time for a record."""
-        return time.monotonic() - self._lap >= RECORD_S
+        self._seen = time.monotonic()
+        return self._seen - self._lap >= RECORD_S
+
+    def skip_pause(self) -> None:
+        """Leave out the time since the last step, when the process was halted and goes on."""
+        now = time.monotonic()
+        gap, self._seen = now - self._seen, now
+        self._begun, self._lap = self._begun + gap, self._lap + gap
 
     def lap(self, done: int, images: int) -> float:
         """Note that `done` steps are done, with `images` images since the last lap. Images per second."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from goe.core.config import RunConfig
 from goe.core.errors import RunError
-from goe.core.process import is_alive
+from goe.core.process import is_alive, is_halted
 from goe.core.records import Exit, Launch, Status
-from goe.core.rundir import RunDir, find_runs
+from goe.core.rundir import Attempt, RunDir, find_runs
 from goe.core.state import RunState, derive_state
 
 
@@ -25,6 +25,8 @@ class RunView:
     exit: Exit | None = None
     problem: str | None = None
     """One message, when the run failed or its files can't be read."""
+    held: bool = False
+    """No queue starts it."""
 
     @property
     def run_id(self) -> str:
@@ -37,7 +39,9 @@ class RunView:
 
     @property
     def needs_start(self) -> bool:
-        """Whether a queue should start it: not done, not alive, and surely not alive on another host."""
+        """Whether a queue should start it: not done, not held, not alive, and surely not alive on another host."""
+        if self.held:
+            return False
         if self.state is RunState.LOST:
             return self.launch is not None and _alive(self.launch) is False
         return self.state in {RunState.QUEUED, RunState.STOPPED, RunState.FAILED}
@@ -61,7 +65,7 @@ def _view(run: RunDir, now: float) -> RunView:
     config = run.config()
     attempt = run.attempt()
     if attempt is None:
-        return RunView(run, RunState.QUEUED, config)
+        return RunView(run, RunState.QUEUED, config, held=run.held)
     launch = attempt.launch()
     alive = _alive(launch)  # before exit.json: see derive_state
     exit_ = attempt.exit()
@@ -69,9 +73,18 @@ def _view(run: RunDir, now: float) -> RunView:
         status, damage = attempt.status(), None
     except RunError as error:  # only a heartbeat: the state does not hang on it
         status, damage = None, str(error)
-    state = derive_state(launch, alive=alive, status=status, exit_=exit_, stop=attempt.stop_requested, now=now)
+    stop, paused = attempt.stop_requested, _paused(attempt, launch)
+    state = derive_state(launch, alive=alive, status=status, exit_=exit_, stop=stop, now=now, paused=paused)
     problem = _problem(state, alive, launch, exit_, status) or damage
-    return RunView(run, state, config, attempt.number, launch, status, exit_, problem)
+    return RunView(run, state, config, attempt.number, launch, status, exit_, problem, run.held)
+
+
+def _paused(attempt: Attempt, launch: Launch) -> bool:
+    """Whether the worker is halted: the marker says so, and the kernel, where it can be asked, agrees."""
+    if not attempt.paused or launch.worker is None:
+        return False
+    alive = is_alive(launch.worker)
+    return alive is not False and is_halted(launch.worker) is not False
 
 
 def _alive(launch: Launch) -> bool | None:

@@ -43,16 +43,29 @@ def is_alive(process: ProcessId) -> bool | None:
     return identify(process.pid) == process
 
 
+def is_halted(process: ProcessId) -> bool | None:
+    """Whether this live process was halted by a signal such as SIGSTOP; None where the kernel can't be asked."""
+    if not _PROC.is_dir() or is_alive(process) is not True:
+        return None
+    fields = _stat(process.pid)
+    return None if fields is None else fields[0] == "T"
+
+
 def _start_time(pid: int) -> str | None:
     if not _PROC.is_dir():
         return _start_time_from_ps(pid)
+    fields = _stat(pid)
+    return None if fields is None or fields[0] in {"Z", "X"} else fields[19]
+
+
+def _stat(pid: int) -> list[str] | None:
+    """The fields of `/proc/<pid>/stat` from the state on; None if there is no such process."""
     try:
         stat = (_PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The command's name stands in parentheses and may contain anything, parentheses and spaces too.
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[0] in {"Z", "X"} else fields[19]
+    return stat.rpartition(")")[2].split()
 
 
 def _start_time_from_ps(pid: int) -> str | None:

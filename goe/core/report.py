@@ -15,6 +15,7 @@ GLYPHS = {
     RunState.QUEUED: "…",
     RunState.STARTING: "○",
     RunState.RUNNING: "●",
+    RunState.PAUSED: "‖",
     RunState.STOPPING: "□",
     RunState.DONE: "✓",
     RunState.STOPPED: "■",
@@ -30,6 +31,13 @@ NOTHING = "–"
 def state_label(state: RunState) -> str:
     """Sign and word."""
     return f"{GLYPHS[state]} {state}"
+
+
+def view_label(view: RunView) -> str:
+    """The state's, and whether the run is held."""
+    return (
+        f"{state_label(view.state)}, held" if view.held and view.state is not RunState.DONE else state_label(view.state)
+    )
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -85,7 +93,7 @@ def progress_line(view: RunView) -> str:
     if view.value("filter/rate") is not None:
         parts.append(f"filtered {percent(view.value('filter/rate'))}%")
     parts.append(f"val acc {percent(view.value('val/accuracy'))}%")
-    if view.state.is_live:
+    if view.state.is_live and view.state is not RunState.PAUSED:
         parts.append(f"ETA {duration(status.eta_s)}")
     return "  ".join(parts)
 
@@ -100,13 +108,15 @@ def columns(views: Iterable[RunView]) -> list[tuple[str, ...]]:
         lines.append(
             (
                 view.run_id,
-                state_label(view.state),
+                view_label(view),
                 f"{status.epoch}/{status.epochs}" if status else NOTHING,
                 number(view.value("loss")),
                 percent(view.value("filter/rate")),
                 percent(view.value("val/accuracy")),
                 number(view.value("images_per_s"), 0),
-                duration(status.eta_s) if status and view.state.is_live else NOTHING,
+                duration(status.eta_s)
+                if status and view.state.is_live and view.state is not RunState.PAUSED
+                else NOTHING,
                 ended_by(view) or NOTHING,
             )
         )
@@ -119,6 +129,7 @@ def run_record(view: RunView) -> dict[str, Any]:
         "run_id": view.run_id,
         "path": str(view.run.path),
         "state": str(view.state),
+        "held": view.held,
         "problem": view.problem,
         "attempt": view.attempt,
         **{
@@ -135,9 +146,7 @@ def run_record(view: RunView) -> dict[str, Any]:
 
 def describe(view: RunView) -> list[str]:
     """A run's page as lines of text."""
-    lines = [f"{view.run_id}  {state_label(view.state)}", f"folder     {view.run.path}"]
-    if view.problem:
-        lines.append(f"problem    {view.problem}")
+    lines = [f"{view.run_id}  {view_label(view)}", f"folder     {view.run.path}", *_remarks(view)]
     if view.launch is not None:
         where = f"GPU {','.join(map(str, view.launch.gpus))}" if view.launch.gpus else "CPU"
         begun = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.launch.started))
@@ -163,8 +172,20 @@ def describe(view: RunView) -> list[str]:
             lines.append(line.rstrip())
     if view.config is not None:
         lines += ["", "configuration"]
-        lines += [f"  {key:<20} {value}" for key, value in _flat(msgspec.to_builtins(view.config))]
+        lines += [f"  {key:<20} {value}" for key, value in flat(msgspec.to_builtins(view.config))]
     return lines
+
+
+def _remarks(view: RunView) -> Iterable[str]:
+    """What its user should know first."""
+    if view.problem:
+        yield f"problem    {view.problem}"
+    if view.held and view.state is not RunState.DONE:
+        yield "held       no queue starts it; `goe resume` or `goe retry` lets it"
+    if view.state is RunState.PAUSED:
+        yield "paused     its memory, also GPU memory, and its slot stay taken; `goe resume` continues it"
+    if view.status is not None and view.status.warning:
+        yield f"warning    {view.status.warning}"
 
 
 def describe_scored(image: ScoredImage) -> str:
@@ -176,9 +197,10 @@ def describe_scored(image: ScoredImage) -> str:
     return f"{verdict}  {image.path}  {against}  class {image.class_name} ({percent(image.probability)} %)"
 
 
-def _flat(table: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+def flat(table: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """The values of nested tables, each with its keys joined by dots."""
     for key, value in table.items():
         if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
+            yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value

@@ -15,6 +15,8 @@ class RunState(StrEnum):
     QUEUED = "queued"
     STARTING = "starting"
     RUNNING = "running"
+    PAUSED = "paused"
+    """Its worker's processes are halted; they keep their memory, also the GPU's, and their slot."""
     STOPPING = "stopping"
     DONE = "done"
     STOPPED = "stopped"
@@ -27,11 +29,18 @@ class RunState(StrEnum):
     @property
     def is_live(self) -> bool:
         """Whether processes of the run may be alive."""
-        return self in {RunState.STARTING, RunState.RUNNING, RunState.STOPPING}
+        return self in {RunState.STARTING, RunState.RUNNING, RunState.PAUSED, RunState.STOPPING}
 
 
 def derive_state(
-    launch: Launch | None, *, alive: bool | None, status: Status | None, exit_: Exit | None, stop: bool, now: float
+    launch: Launch | None,
+    *,
+    alive: bool | None,
+    status: Status | None,
+    exit_: Exit | None,
+    stop: bool,
+    now: float,
+    paused: bool = False,
 ) -> RunState:
     """The state of a run's newest attempt.
 
@@ -39,6 +48,7 @@ def derive_state(
     must have been read before `exit_`, because a supervisor writes that before it ends. A worker whose supervisor was
     killed goes on; its `finished`, the last thing it writes, then stands for the exit code that nobody learnt. With a
     clock that jumped back, silence seems shorter and a worker elsewhere lives on; nothing is taken for dead by it.
+    `paused` tells of the worker; a paused one can't beat, so its silence means nothing, and can't heed a request to stop.
     """
     if launch is None:
         return RunState.QUEUED
@@ -48,9 +58,11 @@ def derive_state(
         return RunState.DONE
     if alive is None:
         heard = max(launch.started, status.updated if status else 0.0)
-        alive = now - heard < HEARTBEAT_TIMEOUT_S
+        alive = paused or now - heard < HEARTBEAT_TIMEOUT_S
     if not alive:
         return RunState.LOST
+    if paused:
+        return RunState.PAUSED
     if stop:
         return RunState.STOPPING
     return RunState.STARTING if status is None or status.phase == "starting" else RunState.RUNNING

@@ -10,11 +10,16 @@ import time
 
 import msgspec
 
+from goe.core.errors import RunError
 from goe.core.process import ProcessId, is_alive
-from goe.core.rundir import RunDir
+from goe.core.records import Launch
+from goe.core.rundir import Attempt, RunDir
 from goe.launch.base import LaunchError, Slot
+from goe.launch.family import end_family
 
 CLAIM_TIMEOUT_S = 30.0
+WORKER_S = 1.0
+"""From a claim until its worker is recorded, at most, on a disk that is not full."""
 _POLL_S = 0.01
 
 
@@ -46,19 +51,44 @@ class LocalLauncher:
         return mine is not None and mine.launch().supervisor.pid == supervisor.pid
 
     def stop(self, run: RunDir, *, force: bool = False) -> None:
-        """Leave a stop request; with `force` also end the worker's processes, through its supervisor if it lives."""
+        """Leave a stop request and continue the run if it is paused, so that it can heed it.
+
+        With `force` also end its processes: through the supervisor, if it lives, by SIGTERM and after 10 s SIGKILL.
+        """
         attempt = run.attempt()
         if attempt is None:
             return
         attempt.request_stop()
+        launch = _with_worker(attempt) if force else attempt.launch()
+        if attempt.paused and launch.worker and is_alive(launch.worker):
+            continue_worker(attempt, launch.worker)
         if not force:
             return
-        launch = attempt.launch()
         if is_alive(launch.supervisor):
             _send(launch.supervisor, signal.SIGTERM)
         elif launch.worker and is_alive(launch.worker):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(launch.worker.pid, signal.SIGKILL)
+            end_family(launch.worker.pid, attempt)
+
+
+def _with_worker(attempt: Attempt) -> Launch:
+    """The attempt's launch, once its worker is in it: before, a SIGTERM would end the supervisor and not the worker."""
+    deadline = time.monotonic() + WORKER_S
+    while True:
+        launch = attempt.launch()
+        if launch.worker or not is_alive(launch.supervisor) or time.monotonic() > deadline:
+            return launch
+        time.sleep(_POLL_S)
+
+
+def continue_worker(attempt: Attempt, worker: ProcessId) -> None:
+    """SIGCONT to a live worker's group; the marker goes after it. Raises RunError if it is somebody else's."""
+    try:
+        os.killpg(worker.pid, signal.SIGCONT)
+    except ProcessLookupError:
+        pass
+    except OSError as error:
+        raise RunError(f"{attempt.path}: can't be continued: {error.strerror}; do it as the run's owner") from None
+    attempt.paused_file.unlink(missing_ok=True)
 
 
 children: list[subprocess.Popen[bytes]] = []

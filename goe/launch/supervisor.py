@@ -23,6 +23,7 @@ from goe.core.process import identify, myself
 from goe.core.records import Exit, Launch
 from goe.core.rundir import Attempt, RunDir, write_json
 from goe.launch.base import Slot
+from goe.launch.family import MARK, end_family, mark_of, signal_group
 from goe.launch.oomkills import oom_kills
 
 GRACE_S = 10
@@ -60,16 +61,16 @@ def supervise(run: RunDir, launch: Launch) -> None:
     claimed = run.claim(launch)
     if claimed is None:
         return
-    worker, log_start = _start(run, launch)
+    worker, log_start = _start(run, launch, claimed)
     told = _listen(worker.pid)
     # The worker waits until it finds itself in this file, so no worker ever trains unrecorded.
-    recorded = msgspec.structs.replace(launch, worker=identify(worker.pid))
+    recorded = msgspec.structs.replace(launch, worker=identify(worker.pid), log_start=log_start)
     _until_written(lambda: write_json(claimed.launch_file, recorded))
     _, status, usage = os.wait4(worker.pid, 0)
     returned = worker.returncode = os.waitstatus_to_exitcode(status)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.alarm(0)
-    _signal_group(worker.pid, signal.SIGKILL)  # whatever the worker left behind
+    end_family(worker.pid, claimed)  # whatever the worker left behind
     if returned == -signal.SIGKILL and not told and (oom_kills() or 0) > (kills or 0):
         _note(run, KERNEL_KILLED)
     ended = Exit(
@@ -84,18 +85,19 @@ def supervise(run: RunDir, launch: Launch) -> None:
     _until_written(lambda: write_json(claimed.exit_file, ended))
 
 
-def _start(run: RunDir, launch: Launch) -> tuple[subprocess.Popen[bytes], int]:
+def _start(run: RunDir, launch: Launch, claimed: Attempt) -> tuple[subprocess.Popen[bytes], int]:
     """The worker, and where in `train.log` its words begin."""
     with run.log_file.open("ab") as log:
+        log_start = log.tell()
         worker = subprocess.Popen(
             [sys.executable, "-P", "-m", "goe.worker", "train", str(run.path)],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env=worker_env(os.environ, launch),
+            env=worker_env(os.environ, launch) | {MARK: mark_of(claimed)},
             start_new_session=True,
         )
-        return worker, log.tell()
+        return worker, log_start
 
 
 def _listen(worker: int) -> list[int]:
@@ -110,7 +112,7 @@ def _listen(worker: int) -> list[int]:
         _terminate(worker)
 
     signal.signal(signal.SIGTERM, terminate)
-    signal.signal(signal.SIGALRM, lambda *_: _signal_group(worker, signal.SIGKILL))
+    signal.signal(signal.SIGALRM, lambda *_: signal_group(worker, signal.SIGKILL))
     return told
 
 
@@ -154,13 +156,8 @@ def worker_env(base: Mapping[str, str], launch: Launch) -> dict[str, str]:
 
 
 def _terminate(worker: int) -> None:
-    _signal_group(worker, signal.SIGTERM)
+    signal_group(worker, signal.SIGTERM)
     signal.alarm(GRACE_S)
-
-
-def _signal_group(leader: int, number: signal.Signals) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(leader, number)
 
 
 def _until_written(write: Callable[[], None]) -> None:

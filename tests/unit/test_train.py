@@ -217,6 +217,20 @@ def test_eta_counts_validation(hand: Hand) -> None:
     assert clock.eta() == pytest.approx(10.0)
 
 
+def test_a_pause_is_no_training(hand: Hand) -> None:
+    clock = Clock(done=0, total=20)
+    hand.now += 2
+    assert clock.due()
+    clock.lap(10, images=100)
+    hand.now += 1
+    assert clock.due()
+    hand.now += 3600
+    clock.skip_pause()
+    hand.now += 1
+    assert clock.lap(15, images=100) == pytest.approx(50.0)  # 2 s
+    assert clock.eta() == pytest.approx(4 / 15 * 5)
+
+
 def test_an_instant_lap_is_no_division_by_zero(hand: Hand) -> None:
     clock = Clock(done=0, total=2)
     assert clock.epoch_images_per_s == 0.0

@@ -10,6 +10,7 @@ from textual.message import Message
 from textual.widgets import Footer, Static
 
 from goe.core.overview import RunView
+from goe.core.state import RunState
 from tui.messages import Overview
 from tui.screens.base import STOP, GoeScreen, say
 from tui.widgets.keytable import KeyTable
@@ -99,7 +100,8 @@ class RunsScreen(GoeScreen):
         line = self.query_one("#detail", Static)
         problem = view.problem if view else None
         line.set_class(problem is not None, "-alert")
-        say(line, f"! {problem}" if problem else view.run_id if view else "")
+        held = " · held: no queue starts it" if view and view.held and view.state is not RunState.DONE else ""
+        say(line, f"! {problem}" if problem else f"{view.run_id}{held}" if view else "")
 
     def _welcome(self, overview: Overview) -> str:
         if overview.problem:

@@ -16,6 +16,7 @@ _DARK = {
     RunState.QUEUED: "dim",
     RunState.STARTING: "#56B4E9",
     RunState.RUNNING: "#56B4E9",
+    RunState.PAUSED: "#E69F00",
     RunState.STOPPING: "#E69F00",
     RunState.DONE: "#00B386",
     RunState.STOPPED: "#CC79A7",
@@ -27,6 +28,7 @@ _LIGHT = {
     RunState.QUEUED: "dim",
     RunState.STARTING: "#00629B",
     RunState.RUNNING: "#00629B",
+    RunState.PAUSED: "#8A5A00",
     RunState.STOPPING: "#8A5A00",
     RunState.DONE: "#00694D",
     RunState.STOPPED: "#8A4470",
@@ -63,14 +65,14 @@ def epoch(view: RunView) -> str:
 
 def eta(view: RunView) -> str:
     """Time left; the phase where that says more; nothing for a run that doesn't go on."""
-    if not view.state.is_live or view.status is None:
+    if not view.state.is_live or view.state is RunState.PAUSED or view.status is None:
         return NOTHING
     return "eval" if view.status.phase == "evaluating" else duration(view.status.eta_s)
 
 
 def speed(view: RunView) -> str:
     """Images per second of a live run."""
-    value = view.value("images_per_s") if view.state.is_live else None
+    value = view.value("images_per_s") if view.state.is_live and view.state is not RunState.PAUSED else None
     return NOTHING if value is None else f"{value:.0f}"
 
 
@@ -143,6 +145,7 @@ def counts(views: Sequence[RunView]) -> str:
     order = [
         RunState.RUNNING,
         RunState.STARTING,
+        RunState.PAUSED,
         RunState.STOPPING,
         RunState.FAILED,
         RunState.BROKEN,

@@ -37,15 +37,18 @@ def _live_facts(view: RunView, now: float) -> list[str]:
     if speed(view) != NOTHING:
         facts.append(f"{speed(view)} img/s")
     silent = now - view.status.updated if view.status else 0.0
-    if silent > _SILENT_S:
+    if view.state is RunState.PAUSED:
+        facts.append("its memory, also GPU memory, stays taken")
+    elif silent > _SILENT_S:
         facts.append(f"silent for {duration(silent)}")
     return [*facts, f"attempt {view.attempt}"]
 
 
 def _ended_facts(view: RunView) -> list[str]:
+    held = ["held: no queue starts it"] if view.held and view.state is not RunState.DONE else []
     if view.attempt == 0:
-        return ["not started yet"] if view.state is RunState.QUEUED else []
-    facts = [f"attempt {view.attempt}"]
+        return ["not started yet", *held] if view.state is RunState.QUEUED else held
+    facts = [*held, f"attempt {view.attempt}"]
     if view.exit is not None:
         facts.append(ended_by(view))
         facts.append(f"peak memory {size(view.exit.peak_memory)}")
@@ -65,7 +68,8 @@ def subline(view: RunView) -> str:
 def alerts(detail: RunDetail) -> str:
     """What went wrong, a line each; empty when nothing did."""
     bad = detail.bad_records
-    lines = [detail.view.problem] if detail.view.problem else []
+    warning = detail.view.status.warning if detail.view.status else None
+    lines = [line for line in (detail.view.problem, warning) if line]
     if bad:
         lines.append(f"{bad} bad metrics record{'s' if bad > 1 else ''} left out: damaged lines in metrics.jsonl")
     lines += [f"checkpoint {one.name}: {one.problem}" for one in detail.checkpoints if one.problem]

@@ -94,6 +94,25 @@ def test_state(
     assert derive_state(LAUNCH, alive=alive, status=status, exit_=exit_, stop=stop, now=STARTED + after) is state
 
 
+@pytest.mark.parametrize(
+    ("alive", "exit_", "stop", "state"),
+    [
+        (True, None, False, S.PAUSED),
+        (True, None, True, S.PAUSED),  # it can't heed the request
+        (None, None, False, S.PAUSED),  # its silence means nothing
+        (False, None, False, S.LOST),
+        (True, ended(EXIT_OK), False, S.DONE),
+        (False, ended(None, 9), True, S.STOPPED),
+    ],
+)
+def test_paused(alive: bool | None, exit_: Exit | None, stop: bool, state: RunState) -> None:
+    for status in (None, beat("starting"), beat("training")):
+        found = derive_state(
+            LAUNCH, alive=alive, status=status, exit_=exit_, stop=stop, now=STARTED + 100 * T, paused=True
+        )
+        assert found is state
+
+
 @pytest.mark.parametrize("alive", [True, False, None])
 @pytest.mark.parametrize("stop", [True, False])
 def test_a_run_that_was_never_launched_is_queued(alive: bool | None, stop: bool) -> None:
@@ -101,8 +120,8 @@ def test_a_run_that_was_never_launched_is_queued(alive: bool | None, stop: bool)
 
 
 def test_every_state_but_broken_stands_in_the_table() -> None:
-    assert {case[-1] for case in CASES} | {S.QUEUED, S.BROKEN} == set(RunState)
+    assert {case[-1] for case in CASES} | {S.QUEUED, S.BROKEN, S.PAUSED} == set(RunState)
 
 
 def test_live_states() -> None:
-    assert {state for state in RunState if state.is_live} == {S.STARTING, S.RUNNING, S.STOPPING}
+    assert {state for state in RunState if state.is_live} == {S.STARTING, S.RUNNING, S.PAUSED, S.STOPPING}
