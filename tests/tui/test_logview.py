@@ -7,7 +7,8 @@ from textual.app import App, ComposeResult
 from textual.geometry import Offset
 from textual.selection import Selection
 
-from tui.widgets.logview import MAX_LINE_LENGTH, MAX_LINES, LogView, clean_line
+from goe.core.logfile import MAX_LINE_LENGTH, clean_line
+from tui.widgets.logview import MAX_LINES, LogView
 
 SIZE = (40, 10)
 

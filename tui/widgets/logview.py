@@ -1,6 +1,5 @@
 """The tail of a log: lines in, plain text out; it opens no file and never interprets what a program printed."""
 
-import re
 from collections.abc import Iterable
 from typing import ClassVar
 
@@ -15,32 +14,9 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
+from goe.core.logfile import clean_line
+
 MAX_LINES = 2_000
-MAX_LINE_LENGTH = 2_000  # one line of 100 MB in a log is what hangs toolong (its issue 55)
-
-_ESCAPE = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
-    r"|\x1b[]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC, DCS and their like: titles, links, images
-    r"|\x1b[ -/]*[0-~]"  # two-character escapes
-)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
-# Lone surrogates (bytes that were no UTF-8) can't be written to a terminal; the others break or reorder lines.
-_UNSAFE = re.compile(r"[\ud800-\udfff\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-
-
-def clean_line(line: str) -> str:
-    """One log line as a terminal would leave it: the text after the last carriage return, without escapes.
-
-    The length is capped first, so no expression below ever sees a long line; a cut line ends in "…".
-    """
-    line = line.rstrip("\r\n")
-    start = line.rfind("\r") + 1  # a progress bar rewrites its line; only the last state counts
-    cut = len(line) - start > MAX_LINE_LENGTH
-    line = line[start : start + MAX_LINE_LENGTH]
-    if not line.isprintable():
-        line = _CONTROL.sub("", _ESCAPE.sub("", line).expandtabs())[:MAX_LINE_LENGTH]
-        line = _UNSAFE.sub("�", line)
-    return line + "…" if cut else line
 
 
 class LogView(ScrollView, can_focus=True):
