@@ -17,6 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from goe.core.inventory import HEX, output_folder
 from goe.core.rundir import RunDir, write_atomic
 from goe.data.catalog import Benchmark
 from goe.data.loader import eval_batches
@@ -25,8 +26,6 @@ from goe.models.base import Net
 from goe.scores import Outputs
 
 EVAL_BATCH = 500
-HEX = 16
-"""Digits of a digest in a file's name."""
 _BLOCK = 4096
 
 Done = Callable[[int, int], None]
@@ -123,11 +122,6 @@ class OutputStore:
 
     def _batches(self, images: ImageSet) -> Iterator[tuple[Tensor, Tensor]]:
         return eval_batches(images, self.benchmark, EVAL_BATCH, self.device)
-
-
-def output_folder(run: RunDir, weights_sha256: str) -> Path:
-    """Where outputs of these weights are kept."""
-    return run.eval / "outputs" / weights_sha256[:HEX]
 
 
 def sweep(run: RunDir, used: set[str]) -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 from goe import checkpoint
 from goe.core.config import RunConfig
 from goe.core.evaljob import EvalProgress
-from goe.core.inventory import list_checkpoints
+from goe.core.inventory import list_checkpoints, output_folder
 from goe.core.rundir import RunDir
 from goe.core.thresholds import SHARE, Threshold, read_thresholds, write_threshold
 from goe.data.catalog import load_id
@@ -17,7 +17,7 @@ from goe.detectors import Material, fit_score
 from goe.device import pick_device
 from goe.metrics import threshold_at
 from goe.models import build_model
-from goe.outputs import OutputStore, SetOutputs, digest, output_folder, sweep
+from goe.outputs import OutputStore, SetOutputs, digest, sweep
 from goe.scores import Outputs, Score
 
 Progress = Callable[[EvalProgress], None]

@@ -24,6 +24,15 @@ class CheckpointView:
         return self.index.values.get(name) if self.index else None
 
 
+HEX = 16
+"""Digits of a digest in a file's name."""
+
+
+def output_folder(run: RunDir, weights_sha256: str) -> Path:
+    """Where outputs of these weights are kept."""
+    return run.eval / "outputs" / weights_sha256[:HEX]
+
+
 def list_checkpoints(run: RunDir) -> list[CheckpointView]:
     """Every checkpoint of `run`: `best` and `last` first. Digests are not checked; loading a checkpoint does that."""
     return [_view(run, path) for path in index_files(run.checkpoints)]

@@ -1,4 +1,4 @@
-"""`goe checkpoints`: what there is, and weights from elsewhere."""
+"""`goe checkpoints`: what there is, whether it is whole, what may go, and weights from elsewhere."""
 
 import sys
 from pathlib import Path
@@ -24,7 +24,7 @@ class _ListsByDefault(TyperGroup):
 
 checkpoints_app = typer.Typer(
     cls=_ListsByDefault,
-    help="List checkpoints, also as `goe checkpoints [RUN…]`, or import weights trained elsewhere.",
+    help="List checkpoints, also as `goe checkpoints [RUN…]`, verify and prune them, or import weights.",
 )
 
 
@@ -83,3 +83,52 @@ def checkpoints_import(
     command = [*WORKER, "import", str(file), str(runs), msgspec.json.encode(config).decode()]
     done = subprocess.run(command, check=False)
     raise typer.Exit(done.returncode)
+
+
+@checkpoints_app.command("verify")
+def checkpoints_verify(names: RunNames = None, runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
+    """Compare every checkpoint file with its index's digest; exit code 2 if one is damaged or missing."""
+    from goe.core.integrity import verify
+
+    found = [finding for run in select(runs, names, None, None) for finding in verify(run)]
+    bad = sum(finding.bad for finding in found)
+    if as_json:
+        print_json(found)
+    else:
+        for finding in found:
+            if finding.bad or finding.text != "whole":
+                word = "bad " if finding.bad else "note"
+                print(f"{word}  {finding.run_id}/checkpoints/{finding.file}: {finding.text}")
+        print(f"{len(found)} files looked at, {bad} bad", file=sys.stderr)
+    raise typer.Exit(2 if bad else 0)
+
+
+@checkpoints_app.command("prune")
+def checkpoints_prune(
+    names: RunNames = None,
+    keep: Annotated[
+        str, typer.Option(metavar="WHICH", help="What stays: last, best, every=N, epoch-NNN, joined by commas.")
+    ] = "last,best",
+    apply: Annotated[bool, typer.Option("--apply", help="Remove it instead of saying what would go.")] = False,
+    runs: Runs = DEFAULT_RUNS,
+) -> None:
+    """Say which checkpoint files could go and how many bytes they are; with --apply, remove them."""
+    from goe.core.overview import view_runs
+    from goe.core.pruning import needed_by, parse_keep, plan_pruning, prune
+    from goe.core.report import size
+
+    wanted = parse_keep(keep)
+    found = select(runs, names, None, None)
+    needed = needed_by(runs, view_runs(runs))
+    total = 0
+    for run in found:
+        planned = plan_pruning(run, wanted, needed)
+        for remark in planned.remarks:
+            print(f"{run.run_id}: {remark}", file=sys.stderr)
+        if apply:
+            prune(planned)
+        for removal in planned.removals:
+            print(f"{run.run_id}/{removal.path.relative_to(run.path)}  {size(removal.size)}  {removal.why}")
+        total += planned.size
+    done = "removed" if apply else "would go; --apply removes them"
+    print(f"{size(total)} {done}", file=sys.stderr)
