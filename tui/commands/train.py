@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 
 def train(
+    ctx: typer.Context,
     dataset: Annotated[str, typer.Option(help="ID data set: digits, cifar10, cifar100, spiral.")] = "digits",
     model: Annotated[
         str | None, typer.Option(help="wrn-D-W, resnet-18, -34, -50, densenet-bc-L-k, mlp-…; also wrn, res34, dense.")
@@ -40,13 +41,17 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of experiments.toml.")
     ] = None,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="A run's config.json, to be trained exactly.")
+    ] = None,
     runs: Runs = DEFAULT_RUNS,
     data: DataRoot = None,
     detach: Annotated[bool, typer.Option("--detach", help="Start the training and return.")] = False,
 ) -> None:
     """Train one run and watch it. Closing the terminal leaves it running; the same command shows it again."""
-    from goe.core.rundir import RunDir
-
+    if config_file is not None:
+        _train(_frozen(config_file, ctx, runs), runs, data, gpu_id, detach=detach)
+        return
     raw: dict[str, Any] = {"dataset": dataset, "method": {"name": method}}
     optional = {"model": model, "epochs": epochs}
     raw |= {key: value for key, value in optional.items() if value is not None}
@@ -54,10 +59,49 @@ def train(
     chosen = {key: value for key, value in chosen.items() if value is not None}
     if chosen:
         raw["method"]["filter"] = chosen
-    config = config_of(raw, settings or [], trial, name)
+    _train(config_of(raw, settings or [], trial, name), runs, data, gpu_id, detach=detach)
+
+
+def _train(config: "RunConfig", runs: Path, data: Path | None, gpu_id: int | None, *, detach: bool) -> None:
+    from goe.core.rundir import RunDir
+
     runs.mkdir(parents=True, exist_ok=True)
     use_data(data)
-    _attach(RunDir.create(runs.resolve(), config), gpu_id, detach=detach)
+    attach(RunDir.create(runs.resolve(), config), gpu_id, detach=detach)
+
+
+_BESIDE_CONFIG = {"config_file", "runs", "data", "gpu_id", "detach"}
+"""Options that change nothing of what is trained."""
+
+
+def _frozen(path: Path, ctx: typer.Context, runs: Path) -> "RunConfig":
+    """The configuration in a `config.json`, complete as it is. Raises ConfigError or RunError."""
+    import msgspec
+
+    from goe.core.config import RunConfig, complete
+    from goe.core.errors import ConfigError, RunError
+    from goe.core.lineage import source_run
+    from goe.core.overview import view_run
+    from goe.core.rundir import read_json
+    from goe.core.state import RunState
+
+    given = [name for name in ctx.params if name not in _BESIDE_CONFIG and _on_command_line(ctx, name)]
+    problems = [f"--config: goes without --{name.replace('settings', 'set')}: the file has it all" for name in given]
+    config = read_json(path, RunConfig)
+    if config is None:
+        raise RunError(f"{path}: no such file; --config takes a run's config.json")
+    complete(msgspec.to_builtins(config), lambda key, finding: problems.append(f"{path}: {'.'.join(key)}: {finding}"))
+    source = source_run(runs, config)
+    if source is not None and view_run(source).state is not RunState.DONE:
+        problems.append(f"{path}: begins with the weights of {source.run_id}, not done in {runs}; train that first")
+    if problems:
+        raise ConfigError(problems)
+    return config
+
+
+def _on_command_line(ctx: typer.Context, name: str) -> bool:
+    source = ctx.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 _OWN = {"experiment": "name", "name": "name", "seed": "trial", "seeds": "trial"}
@@ -95,7 +139,7 @@ def config_of(raw: dict[str, Any], settings: Sequence[str], trial: str, name: st
     return config
 
 
-def _attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
+def attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
     """Start the run unless it is done or alive, and show its progress to its end."""
     from goe.core.overview import view_run
     from goe.core.state import RunState
@@ -113,6 +157,7 @@ def _attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
     if view.state.is_live:
         print(f"{run.run_id} runs already; showing it", file=sys.stderr)
     else:
+        run.held_file.unlink(missing_ok=True)  # whoever starts it by hand wants it to run
         LocalLauncher().launch(run, _slot(run.path.parent, gpu_id), attempt=view.attempt + 1)
     if detach:
         print(run.run_id)
