@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from tui.commands import checkpoints, data, evaluation, export, figures, notify, queue, queue_edit, runs, tables, train
+from tui.commands import (
+    checkpoints,
+    control,
+    data,
+    evaluation,
+    export,
+    figures,
+    logs,
+    notify,
+    provenance,
+    queue,
+    queue_edit,
+    runs,
+    tables,
+    train,
+)
 from tui.commands.options import DEFAULT_QUEUE, DEFAULT_RUNS, QueueFile, Runs
 
 app = typer.Typer(
@@ -55,6 +70,9 @@ app.command()(export.export)
 app.command()(export.schema)
 app.command("runs")(runs.runs_)
 app.command()(runs.show)
+app.command()(logs.logs)
+app.command()(provenance.diff)
+app.command()(provenance.reproduce)
 app.command()(runs.stop)
 queue.queue_app.command()(queue_edit.add)
 queue.queue_app.command()(queue_edit.copy)
@@ -66,6 +84,10 @@ queue.queue_app.command()(queue_edit.hold)
 queue.queue_app.command()(queue_edit.release)
 queue.queue_app.command()(queue_edit.schema)
 queue.queue_app.command("notify")(notify.queue_notify)
+app.command()(control.pause)
+app.command()(control.resume)
+app.command()(control.cancel)
+app.command()(control.retry)
 app.add_typer(queue.queue_app, name="queue")
 app.add_typer(checkpoints.checkpoints_app, name="checkpoints")
 app.add_typer(data.data_app, name="data")

@@ -43,6 +43,7 @@ def test_create_twice_is_one_run(tmp_path: Path) -> None:
         "config.json",
         "eval",
         "metrics.jsonl",
+        "queued.json",
     ]
 
 
