@@ -90,6 +90,9 @@ def retry(run: RunDir) -> str:
     run.held_file.unlink(missing_ok=True)
     if view.state.is_live:
         return f"is {view.state}; released: a queue may start it again when it has ended"
+    after = view_run(run)
+    if not after.needs_start:
+        return f"is {after.state}: {after.problem}"
     return "may be started again, its retries counted anew"
 
 
