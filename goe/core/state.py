@@ -48,7 +48,8 @@ def derive_state(
     must have been read before `exit_`, because a supervisor writes that before it ends. A worker whose supervisor was
     killed goes on; its `finished`, the last thing it writes, then stands for the exit code that nobody learnt. With a
     clock that jumped back, silence seems shorter and a worker elsewhere lives on; nothing is taken for dead by it.
-    `paused` tells of the worker; a paused one can't beat, so its silence means nothing, and can't heed a request to stop.
+    `paused` tells of the worker; a paused one can't beat, so its silence means nothing, and can't heed a request to
+    stop.
     """
     if launch is None:
         return RunState.QUEUED
