@@ -130,4 +130,5 @@ def _keep_apart(above: str, below: str, newline: str) -> str:
     last = above[line_start(above, len(above)) :].strip()
     gap = below[: len(below) - len(below.lstrip())]
     tight = gap.count("\n") == 1 and below.strip()
-    return above + (newline if tight and last.startswith("#") else "") + below
+    belongs = last.startswith("#") and not last.startswith("#:")
+    return above + (newline if tight and belongs else "") + below
