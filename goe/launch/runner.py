@@ -76,7 +76,7 @@ class Runner:
             if slot is None:
                 break  # smaller ones behind it would keep it waiting for ever
             self._start(view, slot)
-            live.append(self.views[view.run_id])
+            live += [new for new in (self.views[view.run_id],) if new.state.is_live]
         waiting = any(view.needs_start and view.run_id not in self.tried for view in self.views.values())
         return waiting or any(view.state.is_live for view in self.views.values())
 
