@@ -190,7 +190,7 @@ method = "goe"
         ["CIFAR-10", "WRN", "MCP", "–", "–", "–", "–", "–"],
         ["CIFAR-10", "WRN", "G-OE", *(f"{value} (1/2)" for value in ("95.00", "6.00", "50.00", "75.00", "80.00"))],
     ]
-    assert found.missing == ()
+    assert found.missing == ("b (0/2)",)
     with_figures = tabulate([], queue, Request(paper_layout=True, paper_figures=True))
     assert with_figures.table.blocks == ()
     found = paper(
@@ -277,7 +277,9 @@ def test_marks_against_an_experiment_that_is_not_shown(tmp_path: Path) -> None:
         "80.00 ± 0.00",
         "70.00 ± 0.00",
     ]
-    assert found.table.notes[-1].startswith("†: differs from base with p < 0.05 (paired t-test over at least 3 common")
+    assert found.table.notes[-1].startswith(
+        "†: differs from base under the same score with p < 0.05 (paired t-test over"
+    )
     auroc = next(record for record in json.loads(render(found.table, "json")) if record["metric"] == "auroc")
     assert (auroc["difference"], auroc["low"], auroc["high"]) == tuple(map(pytest.approx, (0.11, 0.10, 0.12)))
     assert auroc["common_seeds"] == 3
