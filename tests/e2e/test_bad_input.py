@@ -117,9 +117,7 @@ def test_a_damaged_result_is_named_and_not_averaged(finished: Lab) -> None:
     result.write_bytes(result.read_bytes()[:-20])
     done = finished.goe("table")
     assert done.returncode == 0
-    assert (
-        f"{result.parent.parent.name}/eval/{result.name}: cut or altered; write it anew with `goe eval" in done.stderr
-    )
+    assert f"{result.parent.parent.name}/eval/{result.name}: cut or altered; `goe eval base-s1-" in done.stderr
     assert "base          1/2" in done.stdout
 
 
