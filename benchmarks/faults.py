@@ -31,8 +31,6 @@ from goe.core.state import RunState
 
 EPOCHS = 2
 SEEDS = 8
-PAUSE_S = 1.5
-"""Mean time between kills while both shares, of kills and of jobs done, are equal."""
 ORPHAN_S = 60.0
 """A worker whose supervisor was killed before it wrote down who its worker is gives up after 30 s."""
 SETUP = """
@@ -132,8 +130,13 @@ def kill(victim: Victim) -> bool:
     return True
 
 
-def disturb(lab: Lab, jobs: int, kills: int, rng: random.Random, deadline: float) -> list[Victim]:
-    """Work through the queue, killing at random; kills and jobs done keep step, so that each stage is hit."""
+def disturb(lab: Lab, options: argparse.Namespace, undisturbed: float, deadline: float) -> list[Victim]:
+    """Work through the queue, killing at random; kills and jobs done keep step, so that each stage is hit.
+
+    `undisturbed` is how many seconds all jobs would take; what kills cost comes on top, so half of it is enough.
+    """
+    jobs, kills, rng = options.jobs, options.kills, random.Random(options.seed)
+    pause = undisturbed / kills / 2
     killed: list[Victim] = []
     done = 0
     while done < jobs:
@@ -141,7 +144,7 @@ def disturb(lab: Lab, jobs: int, kills: int, rng: random.Random, deadline: float
         if time.monotonic() > deadline:
             break
         ahead = len(killed) / kills - done / jobs
-        time.sleep(0.5 if len(killed) >= kills else rng.uniform(0, 2) * min(8.0, max(0.1, PAUSE_S * 2 ** (8 * ahead))))
+        time.sleep(0.5 if len(killed) >= kills else pause * rng.uniform(0, 2) * min(2.0, max(0.1, 2 ** (8 * ahead))))
         if len(killed) < kills:
             victims = lab.victims()
             kind = rng.choice(sorted({victim.kind for victim in victims})) if victims else ""
@@ -237,7 +240,8 @@ def campaign(calm: Lab, lab: Lab, options: argparse.Namespace) -> int:
     assert calm.queues[0].wait() == 0, (calm.folder / "queue.log").read_text(encoding="utf-8")
     undisturbed = time.monotonic() - begun
     begun = time.monotonic()
-    killed = disturb(lab, options.jobs, options.kills, random.Random(options.seed), begun + options.timeout)
+    every = undisturbed * options.jobs / len(find_runs(calm.runs))
+    killed = disturb(lab, options, every, begun + options.timeout)
     took = time.monotonic() - begun
     lab.queues[-1].wait(60)
     while lab.left() and time.monotonic() < begun + took + ORPHAN_S:
