@@ -10,6 +10,7 @@ from tui.commands import (
     checkpoints,
     control,
     data,
+    detached,
     evaluation,
     export,
     figures,
@@ -88,6 +89,10 @@ app.command()(control.pause)
 app.command()(control.resume)
 app.command()(control.cancel)
 app.command()(control.retry)
+queue.queue_app.command("start")(detached.start)
+queue.queue_app.command("stop")(detached.stop)
+queue.queue_app.command("status")(detached.status)
+queue.queue_app.command("service")(detached.service)
 app.add_typer(queue.queue_app, name="queue")
 app.add_typer(checkpoints.checkpoints_app, name="checkpoints")
 app.add_typer(data.data_app, name="data")

@@ -12,8 +12,8 @@ from goe.core.errors import ConfigError, GoeError
 from goe.core.overview import RunView, view_run
 from goe.core.process import is_alive
 from goe.core.state import RunState
+from goe.launch.detached import queue_process, start_detached
 from goe.launch.local import LocalLauncher
-from goe.launch.runner import queue_process, start_detached
 from tui.messages import DetailRead, OverviewRead, ResultsRead
 from tui.poller import Poller
 from tui.screens.base import GoeScreen

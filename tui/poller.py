@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from textual.message import Message
 
@@ -16,9 +16,10 @@ from goe.core.queuefile import load_queue
 from goe.core.records import CheckpointIndex, Metric, MetricsTail, series
 from goe.core.results import Measured, aggregate, expected_runs, gather, without_results
 from goe.core.rundir import RunDir, find_runs, read_json
+from goe.core.stamp import Stamp, stamp_of
 from goe.core.state import RunState
 from goe.core.table import blocks
-from goe.launch.runner import queue_process
+from goe.launch.detached import queue_process
 from tui.messages import (
     Checkpoint,
     Curves,
@@ -50,23 +51,6 @@ LOSS = {
     "loss/aux": "aux",
 }
 FILTERING = {"filter/rate": "rate", "filter/precision": "precision", "filter/recall": "recall"}
-
-
-class Stamp(NamedTuple):
-    """What tells one state of a file from the next without reading it."""
-
-    inode: int
-    size: int
-    changed: int
-
-
-def stamp_of(path: Path) -> Stamp | None:
-    """The file's stamp now; None where there is none to read."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return Stamp(stat.st_ino, stat.st_size, stat.st_mtime_ns)
 
 
 class Poller:

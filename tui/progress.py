@@ -31,8 +31,8 @@ from goe.core.records import Metric, MetricsTail
 from goe.core.report import duration, ended_by, number, percent, progress_line, state_label
 from goe.core.rundir import RunDir
 from goe.core.state import RunState
+from goe.launch.events import Event
 from goe.launch.local import LocalLauncher, reap
-from goe.launch.runner import Event
 
 POLL_S = 0.25
 
@@ -136,22 +136,28 @@ class QueueDisplay:
     def event(self, event: Event) -> None:
         """Print what the queue did."""
         view = event.view
+        if view is None:
+            self._say(f"queue    {event.text}".replace("\n", "\n         "))
+            return
         match event.kind:
             case "started":
                 text = f"started  {view.run_id}"
             case "found":
                 text = f"adopted  {view.run_id}: it runs already"
-            case "error":
+            case "error" | "note":
                 text = f"error    {view.run_id}: {event.text}"
+            case "retry":
+                text = f"waits    {view.run_id}: {event.text}"
             case "ended":
                 text = f"ended    {progress_line(view)}  {ended_by(view)}"
                 text += f"\n         {view.problem}" if view.problem else ""
         self._say(text)
 
-    def show(self, views: Iterable[RunView]) -> None:
-        """Redraw the live part."""
+    def show(self, views: Iterable[RunView], waits: Iterable[tuple[str, str]] = ()) -> None:
+        """Redraw the live part: runs at work, then those that wait for a retry, and for how long."""
         if isinstance(self.live, Live):
-            self.live.update(_panel(list(views), detail=False))
+            notes = [Text(f"{run_id}  {text}", style="dim") for run_id, text in waits]
+            self.live.update(Group(*notes, _panel(list(views), detail=False)))
 
     def interrupted(self, views: Iterable[RunView]) -> None:
         """Say what a ctrl-C left alive."""

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import FieldInfo
 
 from goe.core.checks import check_ood, check_together
 from goe.core.dataspecs import (
@@ -155,13 +156,19 @@ Report: TypeAlias = Callable[[Path, str], None]
 def _not_default(part: Struct) -> dict[str, Any]:
     """The fields of `part` that differ from their defaults, structs within likewise, as plain values."""
     kept: dict[str, Any] = {}
-    for field in msgspec.structs.fields(part):
+    for field in _fields(type(part)):
         value = getattr(part, field.name)
         if isinstance(value, Struct):
             kept[field.encode_name] = {"name": value.__struct_config__.tag, **_not_default(value)}
         elif field.required or value != field.default:
             kept[field.encode_name] = msgspec.to_builtins(value)
     return kept
+
+
+@functools.cache
+def _fields(kind: type[Struct]) -> tuple[FieldInfo, ...]:
+    """Msgspec works its fields out anew each time, which is most of the cost of a run's id."""
+    return msgspec.structs.fields(kind)
 
 
 def method_name(method: Method) -> str:
@@ -278,7 +285,7 @@ def check_struct(kind: type[Struct], table: Any, path: Path, report: Report) -> 
     if not isinstance(table, Mapping):
         report(path, f"expected a table, got {_toml_type(table)}")
         return {}
-    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    fields = {field.encode_name: field for field in _fields(kind)}
     tag_field = kind.__struct_config__.tag_field
     for key in table:
         if key not in fields and key != tag_field:

@@ -15,9 +15,9 @@ from goe.core.process import ProcessId, is_alive, is_halted
 from goe.core.report import ended_by, state_label
 from goe.core.rundir import Attempt, RunDir
 from goe.core.state import RunState
+from goe.launch.detached import queue_process
 from goe.launch.family import end_family
 from goe.launch.local import LocalLauncher, continue_worker
-from goe.launch.runner import queue_process
 from goe.launch.supervisor import GRACE_S
 
 POLL_S = 0.1

@@ -12,7 +12,7 @@ from goe.core.process import is_alive
 from goe.core.records import EvalResult
 from goe.core.rundir import read_json
 from goe.core.state import RunState
-from goe.launch.runner import queue_process
+from goe.launch.detached import queue_process
 
 ONE = f"""{TINY}
 [[experiment]]
@@ -127,7 +127,7 @@ def test_a_killed_queue_is_replaced_by_the_next(lab: Lab) -> None:
 
 
 def test_a_killed_worker_is_resumed_by_the_next_queue(lab: Lab) -> None:
-    lab.queue(ONE.replace("epochs = 1", "epochs = 2"))
+    lab.queue("[queue]\nretry = { signal = 0 }\n" + ONE.replace("epochs = 1", "epochs = 2"))
     queue = lab.start("queue", "run")
     view = lab.wait_for_start()
     wait_until((view.run.checkpoints / "last.json").exists)

@@ -19,8 +19,8 @@ from goe.core.process import identify, is_alive
 from goe.core.results import aggregate, expected_runs, gather
 from goe.core.rundir import RunDir, find_runs, write_json
 from goe.core.table import CONVENTION, blocks
+from goe.launch.detached import queue_process
 from goe.launch.local import children
-from goe.launch.runner import queue_process
 from goe.surface import grid, write_surface
 from tui.app import GoeApp
 from tui.screens.confirm import ConfirmScreen, MessageScreen

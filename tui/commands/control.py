@@ -45,7 +45,7 @@ def retry(
     """Let the queue start failed, stopped, lost or cancelled runs again, from their last checkpoint."""
     from goe.core.overview import view_run
     from goe.launch.control import retry as allow
-    from goe.launch.runner import queue_process
+    from goe.launch.detached import queue_process
     from tui.commands.train import attach
 
     def do(run: "RunDir") -> str:

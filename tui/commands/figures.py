@@ -51,7 +51,7 @@ def figure_spiral(
     if out is not None:
         check_drawable(out)
     queue = spiral_queue(seeds)
-    if not work_through(queue, runs, slots, gpus, command="goe figure spiral"):
+    if not work_through(queue, runs, slots, gpus, command="goe figure spiral", follow=False):
         raise typer.Exit(1)
     trained = [RunDir(runs / config.run_id) for config in queue.runs]
     panels = read_panels(trained)

@@ -1,7 +1,7 @@
 """`goe queue`: experiments.toml worked through."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -46,29 +46,45 @@ def queue_run(
     slots: Slots = None,
     gpus: Gpus = None,
     data: DataRoot = None,
+    stay: Annotated[bool, typer.Option("--stay", help="Wait for edits when nothing is left to do.")] = False,
 ) -> None:
     """Train whatever of the queue is not done. Ctrl-C leaves training alive; the next `goe queue run` adopts it."""
     from goe.core.queuefile import load_queue
 
     found = load_queue(queue)
     use_data(data, queue)
-    raise typer.Exit(0 if work_through(found, runs, slots, gpus, command="goe queue run") else 1)
+    raise typer.Exit(0 if work_through(found, runs, slots, gpus, command="goe queue run", stay=stay) else 1)
 
 
-def work_through(found: "Queue", runs: Path, slots: int | None, gpus: str | None, *, command: str) -> bool:
+def work_through(
+    found: "Queue",
+    runs: Path,
+    slots: int | None,
+    gpus: str | None,
+    *,
+    command: str,
+    stay: bool = False,
+    follow: bool = True,
+) -> bool:
     """Train what of a queue is not done, and show it; whether all of it is done in the end."""
+    import signal
+
     from goe.launch.runner import Runner
-    from goe.launch.slots import Slots
     from tui.progress import QueueDisplay
 
-    free = Slots(found.options, None if gpus is None else gpus.split(","), slots)
     runs.mkdir(parents=True, exist_ok=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # `goe queue stop` ends it as ctrl-C does
     with QueueDisplay(command) as display:
-        runner = Runner(found, runs.resolve(), free, report=display.event)
+        runner = Runner(found, runs.resolve(), gpu_names(gpus), slots, report=display.event, stay=stay, follow=follow)
         try:
-            complete = runner.run(idle=lambda: display.show(runner.views.values()))
+            complete = runner.run(idle=lambda: display.show(runner.views.values(), runner.waits()))
         except KeyboardInterrupt:
             display.interrupted(runner.views.values())
             raise typer.Exit(130) from None
     display.summary(runner.views.values())
     return complete
+
+
+def gpu_names(gpus: str | None) -> list[str] | None:
+    """`--gpus` as numbers and UUIDs; None where it was not given."""
+    return None if gpus is None else gpus.split(",")

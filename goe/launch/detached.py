@@ -1,0 +1,170 @@
+"""Queues as processes: which one works on a folder of runs, starting one that outlives its caller, ending it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from goe.core.errors import GoeError
+from goe.core.process import ProcessId, is_alive, myself
+from goe.core.queuefile import load_queue
+from goe.core.rundir import read_json, write_json
+from goe.launch.base import LaunchError
+from goe.launch.local import children
+
+START_TIMEOUT_S = 30.0
+STOP_TIMEOUT_S = 30.0
+_POLL_S = 0.02
+_LOG_BYTES = 64 * 1024
+
+
+class QueueMark(ProcessId, frozen=True, kw_only=True):
+    """`.queue.json`: the process of the queue that works on this folder, and what it works on."""
+
+    queue: str = ""
+    """The queue file, absolute."""
+    since: float | None = None
+    """Unix time."""
+
+    @property
+    def process(self) -> ProcessId:
+        """The process alone, to be compared with others."""
+        return ProcessId(pid=self.pid, start=self.start, boot=self.boot, host=self.host)
+
+
+def queue_mark(runs: Path) -> QueueMark | None:
+    """The live queue that works on `runs`, if there is one."""
+    try:
+        mark = read_json(_mark_file(runs), QueueMark)
+    except GoeError:
+        return None
+    return mark if mark is not None and is_alive(mark.process) is not False else None
+
+
+def queue_process(runs: Path) -> ProcessId | None:
+    """The process of the live queue that works on `runs`, if there is one."""
+    mark = queue_mark(runs)
+    return mark.process if mark is not None else None
+
+
+def queue_log(runs: Path) -> Path:
+    """Where a detached queue writes what it does."""
+    return runs / ".queue.log"
+
+
+def last_lines(path: Path, count: int) -> list[str]:
+    """The last `count` lines of a text file, of at most its last 64 kB; none if it can't be read."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _LOG_BYTES))
+            return file.read().decode(errors="replace").splitlines()[-count:]
+    except OSError:
+        return []
+
+
+class Announcement:
+    """Word left in a folder that a queue works there. Only for display: two queues on one folder do no harm."""
+
+    def __init__(self, runs: Path, queue: Path) -> None:
+        self.runs = runs
+        me = myself()
+        self._mark = QueueMark(
+            pid=me.pid, start=me.start, boot=me.boot, host=me.host, queue=str(queue.absolute()), since=time.time()
+        )
+
+    def renew(self) -> None:
+        """Leave word, unless another live queue has."""
+        with contextlib.suppress(OSError):  # what is wrong with the folder is said of each run
+            if queue_mark(self.runs) is None:
+                self.runs.mkdir(parents=True, exist_ok=True)
+                write_json(_mark_file(self.runs), self._mark)
+
+    def withdraw(self) -> None:
+        """Take it back."""
+        with contextlib.suppress(GoeError, OSError):
+            if read_json(_mark_file(self.runs), QueueMark) == self._mark:
+                _mark_file(self.runs).unlink()
+
+
+@contextlib.contextmanager
+def announced(runs: Path, queue: Path) -> Iterator[Announcement]:
+    """Leave word that a queue works on `runs`, and take it back in the end."""
+    word = Announcement(runs, queue)
+    word.renew()
+    try:
+        yield word
+    finally:
+        word.withdraw()
+
+
+def queue_command(runs: Path, queue: Path, options: Sequence[str] = ()) -> list[str]:
+    """The command line of a detached queue; `options` are those of `python -m goe.launch.runner`."""
+    return [sys.executable, "-P", "-m", "goe.launch.runner", str(runs), str(queue), *options]
+
+
+def start_detached(runs: Path, queue: Path, options: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
+    """Start a queue that outlives the caller. Raises ConfigError first if the file is wrong."""
+    load_queue(queue)
+    runs.mkdir(parents=True, exist_ok=True)
+    with queue_log(runs).open("ab") as log:
+        child = subprocess.Popen(
+            queue_command(runs, queue, options),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    children.append(child)
+    return child
+
+
+def wait_until_at_work(runs: Path, child: "subprocess.Popen[bytes]") -> bool:
+    """Wait until the queue `child` has announced itself; False if it has come to its end already.
+
+    Raises LaunchError with its last words if it died before that, or says nothing.
+    """
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        ended = child.poll()
+        mark = queue_mark(runs)
+        if ended is None and mark is not None:  # its own, or that of a queue that was there before
+            return True
+        if ended in {0, 1}:  # 1: not every run is done
+            return False
+        if ended is not None:
+            said = "\n".join(last_lines(queue_log(runs), 3))
+            raise LaunchError(f"the queue died at once: {said or f'exit code {ended}'} (from {queue_log(runs)})")
+        time.sleep(_POLL_S)
+    raise LaunchError(f"the queue says nothing; look into {queue_log(runs)}")
+
+
+def stop_queue(runs: Path) -> QueueMark | None:
+    """End the queue that works on `runs`, without its runs, and wait for that; None if there is none.
+
+    Raises LaunchError if it is another host's, or does not end.
+    """
+    mark = queue_mark(runs)
+    if mark is None:
+        return None
+    if is_alive(mark.process) is None:
+        raise LaunchError(f"the queue of {runs} works on {mark.host}; stop it there")
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    try:
+        os.kill(mark.pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return mark
+    except PermissionError:
+        raise LaunchError(f"the queue of {runs}, process {mark.pid}, is somebody else's; ask its owner") from None
+    while is_alive(mark.process):
+        if time.monotonic() > deadline:
+            raise LaunchError(f"the queue of {runs}, process {mark.pid}, does not end; `kill -9 {mark.pid}` is safe")
+        time.sleep(_POLL_S)
+    return mark
+
+
+def _mark_file(runs: Path) -> Path:
+    return runs / ".queue.json"

@@ -1,0 +1,26 @@
+"""What a queue says of its work: events for whoever watches it."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from goe.core.overview import RunView
+
+EventKind: TypeAlias = Literal["found", "started", "ended", "retry", "error", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something the queue did or saw."""
+
+    kind: EventKind
+    view: RunView | None
+    """None for a `note`, which is on the queue itself."""
+    text: str = ""
+
+
+def log_event(event: Event) -> None:
+    """An event as a line with date and time."""
+    stamp = time.strftime("%Y-%m-%d %H:%M:%S")
+    who = () if event.view is None else (event.view.run_id, event.view.state)
+    print(stamp, event.kind, *who, event.text, flush=True)  # noqa: T201

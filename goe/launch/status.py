@@ -1,0 +1,129 @@
+"""What `goe queue status` says: which queue works on a folder, what it did, what it does next.
+
+All of it is read from files, whether a queue works or not.
+"""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from msgspec import Struct
+
+from goe.core.errors import ConfigError
+from goe.core.jobs import Job
+from goe.core.overview import RunView
+from goe.core.queuefile import QueueOptions, load_queue
+from goe.core.report import duration
+from goe.core.rundir import RunDir
+from goe.core.state import RunState
+from goe.launch.detached import QueueMark, last_lines, queue_log, queue_mark
+from goe.launch.look import Look, Seen
+from goe.launch.plan import Plan, Stand, Standing
+
+LOG_LINES = 5
+NEXT = 5
+"""Runs to come that are named."""
+
+
+class Waiting(Struct, frozen=True, kw_only=True):
+    """A run that is not done and not at work."""
+
+    run_id: str
+    why: str
+    """`next`, `retry`, `waits`, `held` or `over`."""
+    text: str = ""
+    seconds: float | None = None
+    """To its next retry."""
+
+
+class QueueStatus(Struct, frozen=True, kw_only=True):
+    """Everything `goe queue status --json` prints."""
+
+    runs: str
+    file: str
+    queue: QueueMark | None
+    """The queue at work; null for none."""
+    counts: dict[str, int]
+    """Runs of the file by state."""
+    live: tuple[str, ...]
+    waiting: tuple[Waiting, ...]
+    """In the order in which they are to be started."""
+    problems: tuple[str, ...]
+    """What is wrong with the file; a queue at work goes on with its last good version."""
+    log: tuple[str, ...]
+    """The last lines that detached queues of this folder wrote."""
+
+
+_WORDS = {
+    Stand.READY: "next",
+    Stand.BACKOFF: "retry",
+    Stand.WAITING: "waits",
+    Stand.HELD: "held",
+    Stand.OVER: "over",
+}
+
+
+def queue_status(runs: Path, queue: Path) -> QueueStatus:
+    """The status of the queue of `runs`; `queue` is its file if none is at work."""
+    mark = queue_mark(runs)
+    file = Path(mark.queue) if mark is not None and mark.queue else queue
+    jobs: dict[str, Job] = {}
+    options = QueueOptions()
+    problems: tuple[str, ...] = ()
+    try:
+        found = load_queue(file)
+        jobs, options = {job.run_id: job for job in found.jobs}, found.options
+    except ConfigError as error:
+        problems = error.problems
+    seen = _seen(jobs, runs)
+    standings = Plan(jobs, seen, options.retry, now=time.time(), clock=time.monotonic()).standings()
+    states = [each.view.state for each in seen.values()]
+    return QueueStatus(
+        runs=str(runs),
+        file=str(file),
+        queue=mark,
+        counts={str(state): states.count(state) for state in RunState if state in states},
+        live=tuple(run_id for run_id, each in standings.items() if each.stand is Stand.LIVE),
+        waiting=tuple(_waiting(run_id, each) for run_id, each in standings.items() if each.stand in _WORDS),
+        problems=problems,
+        log=tuple(last_lines(queue_log(runs), LOG_LINES)),
+    )
+
+
+def describe_status(status: QueueStatus, now: float) -> list[str]:
+    """The status as lines of text; `now` is the Unix time."""
+    lines = [f"queue      {_at_work(status.queue, now)}", f"file       {status.file}"]
+    lines += [f"problem    {problem}" for problem in status.problems]
+    counts = ", ".join(f"{count} {state}" for state, count in status.counts.items())
+    lines.append(f"runs       {sum(status.counts.values())}{': ' if counts else ''}{counts}")
+    lines += [f"live       {run_id}" for run_id in status.live]
+    for word in _WORDS.values():
+        named = [each for each in status.waiting if each.why == word]
+        lines += [f"{word:<9}  {each.run_id}{f': {each.text}' if each.text else ''}" for each in named[:NEXT]]
+        lines += [f"{word:<9}  and {len(named) - NEXT} more"] if len(named) > NEXT else []
+    return lines + [f"log        {line}" for line in status.log]
+
+
+def _seen(jobs: Mapping[str, Job], runs: Path) -> dict[str, Seen]:
+    look = Look()
+    found: dict[str, Seen] = {}
+    for run_id, job in jobs.items():
+        run = RunDir(runs / run_id)
+        made = run.config_file.exists()
+        found[run_id] = look.at(run) if made else Seen(RunView(run, RunState.QUEUED, job.config))
+    return found
+
+
+def _waiting(run_id: str, found: Standing) -> Waiting:
+    seconds = found.wait if found.stand is Stand.BACKOFF else None
+    return Waiting(run_id=run_id, why=_WORDS[found.stand], text=found.text, seconds=seconds)
+
+
+def _at_work(mark: QueueMark | None, now: float) -> str:
+    if mark is None:
+        return "none works here; `goe queue start` starts one"
+    since = ""
+    if mark.since is not None:
+        begun = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(mark.since))
+        since = f" since {begun} ({duration(now - mark.since)})"
+    return f"at work{since}, process {mark.pid} on {mark.host}"

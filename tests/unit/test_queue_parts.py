@@ -1,0 +1,210 @@
+"""What the queue's loop is made of: the followed file, looks at runs, pasts, room, waiting, the unit."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from goe.core.config import complete
+from goe.core.process import identify, myself
+from goe.core.queuefile import load_queue
+from goe.core.records import Exit, Launch
+from goe.core.rundir import RunDir, write_json
+from goe.core.state import RunState
+from goe.launch.detached import Announcement, last_lines, queue_mark
+from goe.launch.livefile import LiveFile
+from goe.launch.look import FRESH_NS, Look
+from goe.launch.retry import Past, read_past
+from goe.launch.service import unit_name, unit_text
+from goe.launch.space import SpaceGuard, free_gib
+from goe.launch.watch import Watch
+
+GOOD = '[defaults]\ndataset = "digits"\n[[experiment]]\nname = "a"\n'
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "experiments.toml"
+    path.write_text(GOOD)
+    return path
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    config = complete({"experiment": "a", "seed": 1, "dataset": "digits"}, lambda *_: None)
+    assert config is not None
+    return RunDir.create(tmp_path / "runs", config)
+
+
+def attempt(run: RunDir, number: int, *, code: int | None = None, signal: int | None = None, cause: str = "") -> Path:
+    claimed = run.claim(Launch(attempt=number, launcher="local", supervisor=myself(), started=float(number)))
+    assert claimed is not None
+    if (code, signal) != (None, None):
+        ended = Exit(code=code, signal=signal, started=number, ended=number + 0.5, peak_memory=1, cause=cause)
+        write_json(claimed.exit_file, ended)
+    return claimed.path
+
+
+def test_a_save_counts_once_the_file_is_the_same_at_two_polls(file: Path) -> None:
+    live = LiveFile(load_queue(file))
+    assert [live.poll() for _ in range(3)] == [False, False, False]  # read anew, and the same
+    file.write_text(GOOD + "seeds = [1, 2]\n")
+    assert [live.poll(), len(live.queue.jobs)] == [False, 1]
+    assert [live.poll(), len(live.queue.jobs)] == [True, 2]
+    assert [live.poll() for _ in range(2)] == [False, False]
+
+
+def test_a_file_that_is_being_written_is_not_read(file: Path) -> None:
+    live = LiveFile(load_queue(file))
+    for text in ("", "[defaults", GOOD + "seeds = [1, 2]\n"):
+        file.write_text(text)
+        assert not live.poll()
+    assert live.poll()
+    assert (live.problems, len(live.queue.jobs)) == ((), 2)
+
+
+def test_a_bad_version_is_reported_once_and_the_good_one_stays(file: Path) -> None:
+    live = LiveFile(load_queue(file))
+    file.write_text(GOOD + "epochs = -1\n")
+    assert [live.poll(), live.poll(), live.poll()] == [False, True, False]
+    assert live.problems == (f"{file}:5: epochs: expected int >= 1, got -1",)
+    assert len(live.queue.jobs) == 1
+    file.unlink()
+    assert [live.poll(), live.poll()] == [False, True]
+    assert live.problems[0].startswith(f"{file}: no such file")
+    file.write_text(GOOD)
+    assert [live.poll(), live.poll(), live.problems] == [False, True, ()]
+
+
+def test_a_past_is_the_causes_of_what_failed(run: RunDir) -> None:
+    attempt(run, 1, code=3)  # stopped
+    attempt(run, 2, signal=9)
+    attempt(run, 3)  # lost
+    attempt(run, 4, code=1, cause="nccl")
+    attempt(run, 5, code=4)
+    assert read_past(run, 5) == Past(("signal", "lost", "nccl", "non-finite"), 5.5, 0)
+    assert read_past(run, 3) == Past(("signal", "lost"), None, 0)
+    (run.attempts_dir / "3" / "retry").touch()
+    assert read_past(run, 5) == Past(("nccl", "non-finite"), 5.5, 3)
+    (run.attempts_dir / "4" / "exit.json").write_text("{")
+    assert read_past(run, 5).causes == ("lost", "non-finite")
+
+
+def age(*paths: Path) -> None:
+    """Let them have been changed a while ago."""
+    for path in paths:
+        os.utime(path, ns=(0, time.time_ns() - 2 * FRESH_NS))
+
+
+def test_a_run_that_rests_is_not_read_again(run: RunDir) -> None:
+    look = Look()
+    age(run.path, run.attempts_dir)
+    first = look.at(run)
+    assert first.view.state is RunState.QUEUED
+    assert look.at(run) is first
+    (run.path / "held").touch()
+    assert look.at(run).view.held
+    attempt(run, 1, code=2)
+    failed = look.at(run)
+    assert (failed.view.state, failed.past.causes) == (RunState.FAILED, ("user",))
+
+
+def test_a_run_that_was_just_changed_is_read_again(run: RunDir) -> None:
+    look = Look()
+    first, second = look.at(run), look.at(run)
+    assert first is not second
+    assert first.at == second.at  # but it has been so since the first look
+
+
+def test_a_request_in_the_newest_attempt_is_seen(run: RunDir) -> None:
+    look = Look()
+    folder = attempt(run, 1, code=1)
+    age(run.path, run.attempts_dir, folder)
+    first = look.at(run)
+    assert look.at(run) is first
+    (folder / "retry").touch()
+    assert look.at(run).past == Past((), 1.5, 1)
+
+
+def test_room_is_spoken_of_when_it_changes(tmp_path: Path) -> None:
+    guard = SpaceGuard()
+    said = [guard.look(free, 1.0, Path("runs")) for free in (5.0, 0.5, 0.4, 1.0, 2.0, 0.0)]
+    assert said == [
+        "",
+        "runs: 0.50 GiB free, less than min-free = 1: nothing is started until there is room",
+        "",
+        "runs: 1.00 GiB free: going on",
+        "",
+        "runs: 0.00 GiB free, less than min-free = 1: nothing is started until there is room",
+    ]
+    assert 0 <= free_gib(tmp_path) < 1e9
+
+
+def test_waiting_ends_with_a_process_and_is_not_woken_by_it_again() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        process = identify(child.pid)
+        assert process is not None
+        watch = Watch()
+        watch.wait([process], 0.001)
+        assert child.stdin is not None
+        child.stdin.close()
+        watch.wait([process], 100.0)
+        assert identify(child.pid) is None  # a zombie is none
+        watch.wait([process], 0.001)  # it would return at once for ever if it were still watched
+        watch.close()
+    finally:
+        child.kill()
+        child.wait()
+
+
+def test_only_one_live_queue_is_announced(tmp_path: Path) -> None:
+    runs, file = tmp_path / "runs", tmp_path / "experiments.toml"
+    first, second = Announcement(runs, file), Announcement(runs, tmp_path / "other.toml")
+    first.renew()
+    second.renew()
+    mark = queue_mark(runs)
+    assert mark is not None
+    assert (mark.process, mark.queue) == (myself(), str(file))
+    second.withdraw()
+    assert queue_mark(runs) == mark
+    first.withdraw()
+    assert queue_mark(runs) is None
+    second.renew()
+    mark = queue_mark(runs)
+    assert mark is not None
+    assert mark.queue == str(tmp_path / "other.toml")
+
+
+def test_last_lines(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    assert last_lines(log, 3) == []
+    log.write_text("a\nb\nc\nd\n")
+    assert last_lines(log, 3) == ["b", "c", "d"]
+
+
+def test_a_unit_has_absolute_paths_and_survives_odd_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GOE_DATA", "/data $x")
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    text = unit_text(Path("runs"), Path("50% off/it's.toml"), ["--slots", "2"], tmp_path)
+    lines = text.splitlines()
+    assert f"WorkingDirectory={tmp_path}" in lines
+    assert 'Environment="GOE_DATA=/data $x"' in lines
+    command = next(line for line in lines if line.startswith("ExecStart="))
+    assert command == (
+        f"ExecStart={sys.executable} -P -m goe.launch.runner {tmp_path}/runs "
+        f'"{tmp_path}/50%% off/it\'s.toml" --slots 2 --stay --not-again'
+    )
+    assert {"Restart=on-failure", "KillMode=process", "[Install]", "WantedBy=default.target"} <= set(lines)
+
+
+def test_units_of_different_folders_have_different_names() -> None:
+    one, two = unit_name(Path("/a/lab x/runs")), unit_name(Path("/b/lab x/runs"))
+    assert one.startswith("goe-queue-lab-x-")
+    assert one.endswith(".service")
+    assert one != two
+    assert unit_name(Path("/runs")).startswith("goe-queue-root-")
