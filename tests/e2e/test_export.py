@@ -159,6 +159,8 @@ def files(run: RunDir) -> dict[str, list[bytes]]:
     lines = [line[: line.index(b',"crc"')] + b"}" for line in run.metrics_file.read_bytes().splitlines()]
     return {
         "config": [run.config_file.read_bytes()],
+        "queued": [(run.path / "queued.json").read_bytes()],
+        "environment": [run.env_file.read_bytes()],
         "metrics": lines,
         "checkpoint": [(run.checkpoints / name).read_bytes() for name in ("best.json", "last.json")],
         "thresholds": [threshold_file(run, best(run)).read_bytes()],
