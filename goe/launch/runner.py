@@ -288,6 +288,8 @@ class Runner:
                 self._refuse(run_id, f"not started: {problem}")
             elif slot is not None:
                 self._start(run_id, slot)
+                if not self.seen[run_id].view.state.is_live:
+                    return  # it ended at once, and what waited for it may now come first
             else:
                 return  # what follows would take what it waits for, and it would wait for ever
 
@@ -337,7 +339,7 @@ class Runner:
         self.report(Event("error", self.seen[run_id].view, why))
 
     def _pause(self) -> float:
-        return min(POLL_S, max(0.0, self._next_due - time.monotonic()))
+        return 0.0 if self._changed else min(POLL_S, max(0.0, self._next_due - time.monotonic()))
 
     def _note(self, text: str) -> None:
         self.report(Event("note", None, text))

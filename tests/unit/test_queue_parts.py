@@ -14,10 +14,12 @@ from goe.core.queuefile import load_queue
 from goe.core.records import Exit, Launch
 from goe.core.rundir import RunDir, write_json
 from goe.core.state import RunState
+from goe.launch.base import Slot
 from goe.launch.detached import Announcement, last_lines, queue_mark
 from goe.launch.livefile import LiveFile
 from goe.launch.look import FRESH_NS, Look
 from goe.launch.retry import Past, read_past
+from goe.launch.runner import Runner
 from goe.launch.service import unit_name, unit_text
 from goe.launch.space import SpaceGuard, free_gib
 from goe.launch.watch import Watch
@@ -39,7 +41,7 @@ def run(tmp_path: Path) -> RunDir:
     return RunDir.create(tmp_path / "runs", config)
 
 
-def attempt(run: RunDir, number: int, *, code: int | None = None, signal: int | None = None, cause: str = "") -> Path:
+def tried(run: RunDir, number: int, *, code: int | None = None, signal: int | None = None, cause: str = "") -> Path:
     claimed = run.claim(Launch(attempt=number, launcher="local", supervisor=myself(), started=float(number)))
     assert claimed is not None
     if (code, signal) != (None, None):
@@ -80,11 +82,11 @@ def test_a_bad_version_is_reported_once_and_the_good_one_stays(file: Path) -> No
 
 
 def test_a_past_is_the_causes_of_what_failed(run: RunDir) -> None:
-    attempt(run, 1, code=3)  # stopped
-    attempt(run, 2, signal=9)
-    attempt(run, 3)  # lost
-    attempt(run, 4, code=1, cause="nccl")
-    attempt(run, 5, code=4)
+    tried(run, 1, code=3)  # stopped
+    tried(run, 2, signal=9)
+    tried(run, 3)  # lost
+    tried(run, 4, code=1, cause="nccl")
+    tried(run, 5, code=4)
     assert read_past(run, 5) == Past(("signal", "lost", "nccl", "non-finite"), 5.5, 0)
     assert read_past(run, 3) == Past(("signal", "lost"), None, 0)
     (run.attempts_dir / "3" / "retry").touch()
@@ -107,7 +109,7 @@ def test_a_run_that_rests_is_not_read_again(run: RunDir) -> None:
     assert look.at(run) is first
     (run.path / "held").touch()
     assert look.at(run).view.held
-    attempt(run, 1, code=2)
+    tried(run, 1, code=2)
     failed = look.at(run)
     assert (failed.view.state, failed.past.causes) == (RunState.FAILED, ("user",))
 
@@ -121,7 +123,7 @@ def test_a_run_that_was_just_changed_is_read_again(run: RunDir) -> None:
 
 def test_a_request_in_the_newest_attempt_is_seen(run: RunDir) -> None:
     look = Look()
-    folder = attempt(run, 1, code=1)
+    folder = tried(run, 1, code=1)
     age(run.path, run.attempts_dir, folder)
     first = look.at(run)
     assert look.at(run) is first
@@ -208,3 +210,28 @@ def test_units_of_different_folders_have_different_names() -> None:
     assert one.endswith(".service")
     assert one != two
     assert unit_name(Path("/runs")).startswith("goe-queue-root-")
+
+
+class AtOnce:
+    """A launcher whose runs are over before it returns."""
+
+    def __init__(self) -> None:
+        self.launched: list[str] = []
+
+    def launch(self, run: RunDir, slot: Slot, *, attempt: int) -> bool:
+        """Claim the attempt and end it well."""
+        del slot
+        tried(run, attempt, code=0)
+        self.launched.append(run.run_id)
+        return True
+
+    def stop(self, run: RunDir, *, force: bool = False) -> None:
+        """Nothing runs."""
+
+
+def test_what_waited_for_a_run_comes_first_also_when_that_run_ended_at_once(file: Path, tmp_path: Path) -> None:
+    last = '[[experiment]]\nname = "last"\nafter = ["a"]\npriority = 9\n'
+    file.write_text(f'{GOOD}priority = 1\n[[experiment]]\nname = "low"\n{last}')
+    launcher = AtOnce()
+    assert Runner(load_queue(file), tmp_path / "runs", count=1, launcher=launcher).run()
+    assert [run_id.rpartition("-")[0] for run_id in launcher.launched] == ["a-s1", "last-s1", "low-s1"]
