@@ -154,7 +154,7 @@ class QueueDisplay:
         self._say(text)
 
     def show(self, views: Iterable[RunView], waits: Iterable[tuple[str, str]] = ()) -> None:
-        """Redraw the live part: runs at work, then those that wait for a retry, and for how long."""
+        """Redraw the live part: runs at work, then those that wait for a slot or a retry."""
         if isinstance(self.live, Live):
             notes = [Text(f"{run_id}  {text}", style="dim") for run_id, text in waits]
             self.live.update(Group(*notes, _panel(list(views), detail=False)))

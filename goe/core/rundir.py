@@ -244,10 +244,11 @@ def find_runs(runs: Path) -> list[RunDir]:
     except OSError as error:
         raise RunError(f"{runs}: can't be read: {error.strerror}; pass --runs FOLDER") from None
     found = [RunDir(runs / name) for name in sorted(names, key=_natural)]
-    return [run for run in found if _is_run(run)]
+    return [run for run in found if is_run(run)]
 
 
-def _is_run(run: RunDir) -> bool:
+def is_run(run: RunDir) -> bool:
+    """Whether it was made already; yes for a folder of a run's name that may not be looked into."""
     try:
         return run.config_file.exists() or run.attempts_dir.is_dir()
     except PermissionError:

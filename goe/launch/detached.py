@@ -29,6 +29,10 @@ class QueueMark(ProcessId, frozen=True, kw_only=True):
     """The queue file, absolute."""
     since: float | None = None
     """Unix time."""
+    slots: int | None = None
+    """`--slots`; null where the file says."""
+    gpus: tuple[str, ...] | None = None
+    """`--gpus`; null where the file says."""
 
     @property
     def process(self) -> ProcessId:
@@ -69,11 +73,20 @@ def last_lines(path: Path, count: int) -> list[str]:
 class Announcement:
     """Word left in a folder that a queue works there. Only for display: two queues on one folder do no harm."""
 
-    def __init__(self, runs: Path, queue: Path) -> None:
+    def __init__(
+        self, runs: Path, queue: Path, gpus: Sequence[int | str] | None = None, slots: int | None = None
+    ) -> None:
         self.runs = runs
         me = myself()
         self._mark = QueueMark(
-            pid=me.pid, start=me.start, boot=me.boot, host=me.host, queue=str(queue.absolute()), since=time.time()
+            pid=me.pid,
+            start=me.start,
+            boot=me.boot,
+            host=me.host,
+            queue=str(queue.absolute()),
+            since=time.time(),
+            slots=slots,
+            gpus=None if gpus is None else tuple(map(str, gpus)),
         )
 
     def renew(self) -> None:
@@ -91,9 +104,8 @@ class Announcement:
 
 
 @contextlib.contextmanager
-def announced(runs: Path, queue: Path) -> Iterator[Announcement]:
-    """Leave word that a queue works on `runs`, and take it back in the end."""
-    word = Announcement(runs, queue)
+def announced(word: Announcement) -> Iterator[Announcement]:
+    """Leave word that a queue works there, and take it back in the end."""
     word.renew()
     try:
         yield word

@@ -1,12 +1,14 @@
 """Looking at many runs often: what did not change since the last look is not read again."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from goe.core.jobs import Job
 from goe.core.overview import RunView, view_run
-from goe.core.rundir import RunDir
+from goe.core.rundir import RunDir, is_run
 from goe.core.stamp import Stamp, stamp_of
 from goe.core.state import RunState
 from goe.launch.retry import Past, read_past
@@ -60,6 +62,14 @@ class Look:
         resting = view.state in _RESTING or (view.state is RunState.LOST and view.needs_start)
         self._kept[run.path] = _Kept(seen, marks, now + TRUST_S if resting and _settled(marks) else 0.0)
         return seen
+
+    def planned(self, jobs: Iterable[Job], runs: Path) -> dict[str, Seen]:
+        """Every job's run by id, in the jobs' order; one without a directory is queued, and none is made."""
+        found: dict[str, Seen] = {}
+        for job in jobs:
+            run = RunDir(runs / job.run_id)
+            found[job.run_id] = self.at(run) if is_run(run) else Seen(RunView(run, RunState.QUEUED, job.config))
+        return found
 
 
 def _marks(path: Path, attempt: int) -> Marks:

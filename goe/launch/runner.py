@@ -70,6 +70,7 @@ class Runner:
         self._alive: dict[str, None] = {}  # the live ones of `seen`, so that an idle turn costs nothing
         self._ready: dict[str, Job] = {}
         self._to_come = False
+        self._waits_for_slot: tuple[str, str] | None = None  # the first one that is ready, and why it has to wait
         self._file = LiveFile(self.queue)
         self._read_at = time.time()
         self._first: dict[str, int] = {}  # the attempts a run had had when it came to this queue
@@ -95,7 +96,7 @@ class Runner:
 
     def run(self, *, idle: Callable[[], None] = lambda: None) -> bool:
         """Turn until nothing is left to start or wait for; True if every run is done. `idle` is called each turn."""
-        with announced(self.runs, self.queue.path) as word:
+        with announced(Announcement(self.runs, self.queue.path, self.gpus, self.count)) as word:
             try:
                 self._take_jobs(self.queue)
                 while self.turn(word) or self.stay:
@@ -126,7 +127,9 @@ class Runner:
         return busy
 
     def waits(self) -> Iterator[tuple[str, str]]:
-        """The runs that wait for their next retry, and for how long, in words."""
+        """The runs that wait for a slot or for their next retry, and for what or how long, in words."""
+        if self._waits_for_slot is not None:
+            yield self._waits_for_slot
         since = time.monotonic() - self._planned
         for run_id, found in self.standings.items():
             if found.chance is not None:
@@ -272,11 +275,12 @@ class Runner:
 
     def _fill(self) -> None:
         """Start what is ready as far as there are slots. One that has to wait for its slot is never overtaken."""
+        self._waits_for_slot = None
         if not self._ready or not self._has_room():
             return
         self._others = {run_id: view_run(view.run) for run_id, view in self._others.items()}
-        first = next(iter(self._ready.values())).options
-        if self._slots.take(first, self._live()) is None and self._slots.problem(first) is None:
+        first, job = next(iter(self._ready.items()))
+        if self._must_wait(first, job):
             return
         self._look_around()
         if self._changed:
@@ -291,7 +295,16 @@ class Runner:
                 if not self.seen[run_id].view.state.is_live:
                     return  # it ended at once, and what waited for it may now come first
             else:
+                self._must_wait(run_id, job)
                 return  # what follows would take what it waits for, and it would wait for ever
+
+    def _must_wait(self, run_id: str, job: Job) -> bool:
+        """Whether there is no slot for the run now but may be one later; why is kept for whoever watches."""
+        if self._slots.problem(job.options):
+            return False
+        why = self._slots.why(job.options, self._live())
+        self._waits_for_slot = (run_id, f"waits for a slot: {why}") if why else None
+        return bool(why)
 
     def _has_room(self) -> bool:
         try:
@@ -352,15 +365,6 @@ class Runner:
 def _marks(view: RunView) -> tuple[RunState, int, bool]:
     """What plans are made of."""
     return view.state, view.attempt, view.held
-
-
-def pending(queue: Queue, runs: Path) -> list[RunView]:
-    """Every run of the queue with what is known of it, in the queue's order, without creating anything."""
-    directories = [(RunDir(runs / config.run_id), config) for config in queue.runs]
-    return [
-        view_run(run) if run.config_file.exists() else RunView(run, RunState.QUEUED, config)
-        for run, config in directories
-    ]
 
 
 def main(argv: Sequence[str]) -> int:

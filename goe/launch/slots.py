@@ -109,12 +109,12 @@ class Slots:
         here = [held for held in here if held.launch.gpus]
         on_these = [held for held in here if any(holds(held.launch, gpu) for gpu in self._gpus)]
         if self._count is not None and len(on_these) >= self._count:
-            return None, f"{self._count} runs at once, and there are {_names(on_these)}"
+            return None, f"at most {self._count} at once; at work: {_names(on_these)}"
         return self._on_gpus(options, here)
 
     def _on_cpu(self, taken: Sequence[_Held]) -> tuple[Slot | None, str]:
         if len(taken) >= self._cpu_slots:
-            return None, f"{self._cpu_slots} runs at once, and there are {_names(taken)}"
+            return None, f"at most {self._cpu_slots} at once; at work: {_names(taken)}"
         return Slot(threads=max(1, _cores() // self._cpu_slots)), ""
 
     def _on_gpus(self, options: JobOptions, here: Sequence[_Held]) -> tuple[Slot | None, str]:

@@ -11,14 +11,15 @@ from msgspec import Struct
 
 from goe.core.errors import ConfigError
 from goe.core.jobs import Job
-from goe.core.overview import RunView
+from goe.core.overview import view_runs
+from goe.core.process import is_alive
 from goe.core.queuefile import QueueOptions, load_queue
 from goe.core.report import duration
-from goe.core.rundir import RunDir
 from goe.core.state import RunState
 from goe.launch.detached import QueueMark, last_lines, queue_log, queue_mark
-from goe.launch.look import Look, Seen
+from goe.launch.look import Look
 from goe.launch.plan import Plan, Stand, Standing
+from goe.launch.slots import Slots
 
 LOG_LINES = 5
 NEXT = 5
@@ -75,8 +76,10 @@ def queue_status(runs: Path, queue: Path) -> QueueStatus:
         jobs, options = {job.run_id: job for job in found.jobs}, found.options
     except ConfigError as error:
         problems = error.problems
-    seen = _seen(jobs, runs)
+    seen = Look().planned(jobs.values(), runs)
     standings = Plan(jobs, seen, options.retry, now=time.time(), clock=time.monotonic()).standings()
+    if mark is not None:
+        standings |= _slotless(jobs, standings, runs, options, mark)
     states = [each.view.state for each in seen.values()]
     return QueueStatus(
         runs=str(runs),
@@ -104,14 +107,20 @@ def describe_status(status: QueueStatus, now: float) -> list[str]:
     return lines + [f"log        {line}" for line in status.log]
 
 
-def _seen(jobs: Mapping[str, Job], runs: Path) -> dict[str, Seen]:
-    look = Look()
-    found: dict[str, Seen] = {}
-    for run_id, job in jobs.items():
-        run = RunDir(runs / run_id)
-        made = run.config_file.exists()
-        found[run_id] = look.at(run) if made else Seen(RunView(run, RunState.QUEUED, job.config))
-    return found
+def _slotless(
+    jobs: Mapping[str, Job], standings: Mapping[str, Standing], runs: Path, options: QueueOptions, mark: QueueMark
+) -> dict[str, Standing]:
+    """The first run that is ready, with what it waits for if a slot is missing; nothing where that can't be told."""
+    first = next((run_id for run_id, found in standings.items() if found.stand is Stand.READY), None)
+    if first is None or is_alive(mark.process) is None:  # the slots of another host can't be seen from here
+        return {}
+    try:
+        slots = Slots(options, mark.gpus, mark.slots)
+    except ConfigError:
+        return {}
+    live = [view for view in view_runs(runs) if view.state.is_live]
+    why = slots.why(jobs[first].options, live)
+    return {first: Standing(Stand.READY, f"waits for a slot: {why}")} if why else {}
 
 
 def _waiting(run_id: str, found: Standing) -> Waiting:

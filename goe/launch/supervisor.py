@@ -61,6 +61,7 @@ def supervise(run: RunDir, launch: Launch) -> None:
     claimed = run.claim(launch)
     if claimed is None:
         return
+    _end_left_behind(run, launch.attempt - 1)
     worker, log_start = _start(run, launch, claimed)
     told = _listen(worker.pid)
     # The worker waits until it finds itself in this file, so no worker ever trains unrecorded.
@@ -83,6 +84,12 @@ def supervise(run: RunDir, launch: Launch) -> None:
         cause=_cause(run, claimed, -signal.SIGTERM if told and returned < 0 else returned, log_start),
     )
     _until_written(lambda: write_json(claimed.exit_file, ended))
+
+
+def _end_left_behind(run: RunDir, before: int) -> None:
+    """Kill what is left of an attempt whose supervisor died before it could do that, so that no one keeps its GPU."""
+    if before and not run.numbered(before).exit_file.exists():
+        end_family(None, run.numbered(before))
 
 
 def _start(run: RunDir, launch: Launch, claimed: Attempt) -> tuple[subprocess.Popen[bytes], int]:

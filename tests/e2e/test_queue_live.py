@@ -174,7 +174,8 @@ def test_a_slot_is_also_taken_by_a_run_of_another_queue(lab: Lab) -> None:
     lab.queue(HEAD + B)
     queue = Queue(lab, "exec true")
     mine = reaches(lab, "b", RunState.QUEUED)
-    wait_until(lambda: f"{mine.run_id}" in lab.goe("queue", "status").stdout)
+    why = f"next       {mine.run_id}: waits for a slot: at most 1 at once; at work: {other.run_id}"
+    wait_until(lambda: why in lab.goe("queue", "status").stdout)
     (other.run.path / "go").touch()
     assert queue.ends() == 0
     first, second = view(lab, "a"), view(lab, "b")
@@ -207,6 +208,7 @@ def test_start_status_stop(lab: Lab) -> None:
     wait_until(lambda: len(lab.views()) == 2)
     status = json.loads(lab.goe("queue", "status", "--json").stdout)
     assert (status["queue"]["pid"], status["counts"], status["live"]) == (mark.pid, {"queued": 2}, [])
+    assert (status["queue"]["slots"], status["queue"]["gpus"]) == (3, None)
     assert status["queue"]["queue"] == str(lab.folder / "experiments.toml")
     held, waits = (each.run_id for each in sorted(lab.views(), key=lambda each: each.run_id))
     assert [(each["run_id"], each["why"], each["text"]) for each in status["waiting"]] == [

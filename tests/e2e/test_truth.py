@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from goe.core.process import ProcessId, is_alive, myself
 from goe.core.records import CheckpointIndex
 from goe.core.rundir import Attempt, RunDir, read_json, write_json
 from goe.core.state import RunState
+from goe.launch.family import MARK, mark_of
 from goe.launch.oomkills import oom_kills
 
 ONE = f"""{TINY}
@@ -78,12 +80,15 @@ def test_a_worker_killed_after_its_supervisor_is_lost_and_resumed(lab: Lab, fini
     queue.kill()
     kill(view.launch.supervisor)
     kill(view.launch.worker)
+    marked = os.environ | {MARK: mark_of(Attempt(view.run.attempts_dir / "1"))}
+    orphan = subprocess.Popen(["sleep", "1000"], env=marked, start_new_session=True)  # a loader the worker left behind
     lost = lab.view()
     assert (lost.state, lost.exit, lost.needs_start) == (RunState.LOST, None, True)
     assert "? lost" in lab.goe("runs").stdout
     assert lab.goe("queue", "run").returncode == 0
     done = lab.view()
     assert (done.state, done.attempt) == (RunState.DONE, 2)
+    assert orphan.wait(0) == -signal.SIGKILL
     assert Attempt(done.run.attempts_dir / "1").exit() is None
     assert weights(done.run) == weights(finished.views()[0].run)
 

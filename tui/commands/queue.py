@@ -30,9 +30,9 @@ def queue_list(runs: Runs = DEFAULT_RUNS, queue: QueueFile = DEFAULT_QUEUE, as_j
     """List the queue's runs in their order, with their state."""
     from goe.core.queuefile import load_queue
     from goe.core.report import columns, run_record
-    from goe.launch.runner import pending
+    from goe.launch.look import Look
 
-    views = pending(load_queue(queue), runs)
+    views = [seen.view for seen in Look().planned(load_queue(queue).jobs, runs).values()]
     if as_json:
         print_json([run_record(view) for view in views])
     else:

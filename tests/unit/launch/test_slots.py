@@ -89,7 +89,7 @@ def test_without_gpus_slots_share_the_cores(driver: Script) -> None:
     three = [live(f"r{number}", first) for number in range(3)]
     assert slots.take(JobOptions(gpu_count=4, gpu_memory=99), three[:2]) == first
     assert slots.take(WHOLE, three) is None
-    assert slots.why(WHOLE, three) == "3 runs at once, and there are r0, r1, r2"
+    assert slots.why(WHOLE, three) == "at most 3 at once; at work: r0, r1, r2"
     assert slots.why(WHOLE, three[:2]) == ""
     assert Slots(QueueOptions(slots=3), count=32).take(WHOLE, three) == Slot(threads=1)
 
@@ -156,7 +156,7 @@ def test_a_number_of_runs_over_the_gpus(driver: Script) -> None:
     assert fill(slots, *[WHOLE] * 4) == [(0,), (1,), (0,), None]
     assert fill(Slots(QUEUE, count=1), WHOLE, WHOLE) == [(0,), None]
     taken = [live("a", Slot(gpus=(1,), gpu_uuids=("GPU-1",)))]
-    assert Slots(QUEUE, count=1).why(WHOLE, taken) == "1 runs at once, and there are a"
+    assert Slots(QUEUE, count=1).why(WHOLE, taken) == "at most 1 at once; at work: a"
 
 
 def test_chosen_gpus(driver: Script) -> None:
