@@ -14,14 +14,17 @@ from goe.core.process import is_alive
 from goe.core.state import RunState
 from goe.launch.detached import queue_process, start_detached
 from goe.launch.local import LocalLauncher
-from tui.messages import DetailRead, OverviewRead, ResultsRead
+from tui.memory import Memory, memory_file
+from tui.messages import News
 from tui.poller import Poller
+from tui.reading.overview import Plan
 from tui.screens.base import GoeScreen
 from tui.screens.confirm import ConfirmScreen, MessageScreen
 from tui.screens.help import HelpScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
+from tui.session import Session
 
 # Okabe and Ito's colours on calm greys.
 DARK = Theme(
@@ -74,12 +77,11 @@ class GoeApp(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-short"), (16, "-high")]  # noqa: RUF012
     BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "quit", show=False)]
 
-    def __init__(self, runs: Path, queue: Path) -> None:
+    def __init__(self, runs: Path, queue: Path, memory: Memory | None = None, *, readonly: bool = False) -> None:
         # Textual turns colours to greys for NO_COLOR; with the terminal's own colours it leaves them out.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
-        self.runs = runs
-        self.queue = queue
-        self.poller = Poller(runs, queue, self.post_message)
+        self.poller = Poller(self.post_message)
+        self.session = Session(runs, queue, self.poller, Plan(queue), memory or Memory(None), readonly)
         self.register_theme(DARK)
         self.register_theme(LIGHT)
         self.theme = "goe-dark"
@@ -88,27 +90,17 @@ class GoeApp(App[None]):
 
     async def on_mount(self) -> None:
         """Show the list and start to read."""
-        await self.push_screen(RunsScreen(self.runs, self.queue))
+        await self.push_screen(RunsScreen(self.session))
         self.run_worker(self.poller.run, thread=True, name="poller")
 
     def on_unmount(self) -> None:
         """Let the poller's thread end; runs and queue are other processes and stay."""
         self.poller.stop()
 
-    def on_overview_read(self, message: OverviewRead) -> None:
-        """News for the list."""
+    def on_news(self, message: News) -> None:
+        """A reader has read something; every open screen hears of it."""
         for screen in self._screens():
-            screen.show_overview(message.overview)
-
-    def on_detail_read(self, message: DetailRead) -> None:
-        """News for the open run's page."""
-        for screen in self._screens():
-            screen.show_detail(message.detail)
-
-    def on_results_read(self, message: ResultsRead) -> None:
-        """News for the table."""
-        for screen in self._screens():
-            screen.show_results(message.results)
+            screen.take(message.what)
 
     def _screens(self) -> list[GoeScreen]:
         if not self.is_running:  # leaving: widgets go before the poller stops
@@ -117,13 +109,11 @@ class GoeApp(App[None]):
 
     async def on_runs_screen_opened(self, message: RunsScreen.Opened) -> None:
         """A run was chosen."""
-        await self.push_screen(RunScreen(message.view), lambda _: self.poller.open(None))
-        self.poller.open(message.view.run)
+        await self.push_screen(RunScreen(self.session, message.view))
 
     async def action_results(self) -> None:
         """Show the evaluation table."""
-        await self.push_screen(ResultsScreen(), lambda _: self.poller.watch_results(False))
-        self.poller.watch_results(True)
+        await self.push_screen(ResultsScreen(self.session))
 
     def action_help(self) -> None:
         """Show the keys."""
@@ -135,14 +125,14 @@ class GoeApp(App[None]):
 
     def action_start_queue(self) -> None:
         """Start a queue that outlives this view, unless one works here already."""
-        running = queue_process(self.runs)
+        running = queue_process(self.session.runs)
         if running is not None:
             self._tell(f"A queue already works here: process {running.pid} on {running.host}")
             return
         try:
-            start_detached(self.runs, self.queue)
+            start_detached(self.session.runs, self.session.queue)
         except ConfigError as error:
-            self.push_screen(MessageScreen(f"{self.queue} can't be started", "\n".join(error.problems)))
+            self.push_screen(MessageScreen(f"{self.session.queue} can't be started", "\n".join(error.problems)))
         except (GoeError, OSError) as error:
             self.push_screen(MessageScreen("The queue was not started", str(error)))
         else:
@@ -185,6 +175,6 @@ def _question(view: RunView, *, force: bool) -> ConfirmScreen:
     return ConfirmScreen(f"Stop {view.run_id}?", text, "Stop")
 
 
-def run_app(runs: Path, queue: Path) -> None:
+def run_app(runs: Path, queue: Path, *, readonly: bool = False) -> None:
     """Show the dashboard until the user leaves it."""
-    GoeApp(runs, queue).run()
+    GoeApp(runs, queue, Memory(memory_file(runs)), readonly=readonly).run()

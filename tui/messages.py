@@ -1,4 +1,4 @@
-"""What the poller tells the screens: plain immutable facts, each sent as one message."""
+"""What the poller tells the screens: plain immutable facts, each sent in one News."""
 
 from dataclasses import dataclass
 
@@ -77,25 +77,9 @@ class Results:
     problems: tuple[str, ...] = ()
 
 
-class OverviewRead(Message):
-    """The runs folder was read."""
+class News(Message):
+    """A reader has read something: one of the facts above."""
 
-    def __init__(self, overview: Overview) -> None:
+    def __init__(self, what: object) -> None:
         super().__init__()
-        self.overview = overview
-
-
-class DetailRead(Message):
-    """The open run was read."""
-
-    def __init__(self, detail: RunDetail) -> None:
-        super().__init__()
-        self.detail = detail
-
-
-class ResultsRead(Message):
-    """The evaluation results were read."""
-
-    def __init__(self, results: Results) -> None:
-        super().__init__()
-        self.results = results
+        self.what = what

@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 
 from tui.messages import Overview
-from tui.poller import Plan, read_overview
+from tui.reading.overview import Plan, read_overview
 from tui.widgets.runcells import Column, cut, fit_columns, summarise
 
 

@@ -191,7 +191,7 @@ async def test_a_runs_page(lab: Lab, seat: Sit) -> None:
         await user.wait(lambda: len(loss._series[0].x) == 50)
         await user.pilot.press("escape")
         await user.at(RunsScreen)
-        await user.wait(lambda: user.app.poller._open is None)
+        await user.wait(lambda: "run" not in user.app.poller._readers)
 
 
 async def test_bad_records_are_counted(lab: Lab, seat: Sit) -> None:

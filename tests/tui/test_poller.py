@@ -8,16 +8,20 @@ from typing import Self
 
 import pytest
 from conftest import Lab, newest
-from textual.message import Message
 
-import tui.poller
+import tui.reading.overview
+import tui.reading.run
 from goe.core.overview import RunView, view_run
 from goe.core.results import aggregate, expected_runs, gather
 from goe.core.rundir import RunDir, find_runs
 from goe.core.state import RunState
 from goe.core.table import blocks
-from tui.messages import DetailRead, OverviewRead, ResultsRead
-from tui.poller import LOG_BYTES, LogTail, Plan, Poller, RunReader, read_overview, read_results
+from tui.messages import Overview, Results, RunDetail
+from tui.poller import Poller
+from tui.reading.log import LOG_BYTES, LogTail
+from tui.reading.overview import OverviewReader, Plan, read_overview
+from tui.reading.results import ResultsReader, read_results
+from tui.reading.run import RunReader
 
 
 def wait_until(condition: Callable[[], object]) -> None:
@@ -31,8 +35,9 @@ class Ear:
     """A running poller and what it said."""
 
     def __init__(self, lab: Lab) -> None:
-        self.heard: list[Message] = []
-        self.poller = Poller(lab.runs, lab.queue, self.heard.append)
+        self.heard: list[object] = []
+        self.poller = Poller(lambda news: self.heard.append(news.what))
+        self.poller.follow("overview", OverviewReader(lab.runs, Plan(lab.queue)))
         self.thread = threading.Thread(target=self.poller.run)
 
     def __enter__(self) -> Self:
@@ -44,32 +49,61 @@ class Ear:
         self.thread.join(5)
         assert not self.thread.is_alive()
 
-    def last(self, kind: type[Message]) -> Message | None:
-        return next((message for message in reversed(self.heard) if type(message) is kind), None)
+    def last(self, kind: type[object]) -> object:
+        return next((what for what in reversed(self.heard) if type(what) is kind), None)
 
 
-def test_posts_overview_then_detail_and_results_when_asked(lab: Lab) -> None:
+def test_reads_what_is_followed_until_it_is_not(lab: Lab) -> None:
     run = lab.running()
     lab.metrics(run)
     with Ear(lab) as ear:
-        wait_until(lambda: ear.last(OverviewRead))
-        assert ear.last(DetailRead) is None
-        assert ear.last(ResultsRead) is None
-        ear.poller.open(run)
-        ear.poller.watch_results(True)
-        wait_until(lambda: ear.last(DetailRead))
-        wait_until(lambda: ear.last(ResultsRead))
-        ear.poller.open(None)
-        ear.poller.watch_results(False)
+        wait_until(lambda: ear.last(Overview))
+        assert (ear.last(RunDetail), ear.last(Results)) == (None, None)
+        ear.poller.follow("run", RunReader(run))
+        ear.poller.follow("results", ResultsReader(lab.runs, Plan(lab.queue)))
+        wait_until(lambda: ear.last(RunDetail))
+        wait_until(lambda: ear.last(Results))
+        ear.poller.follow("run", None)
+        ear.poller.follow("results", None)
         count = len(ear.heard)
-        wait_until(lambda: sum(isinstance(message, OverviewRead) for message in ear.heard[count:]) >= 2)
-        late = [message for message in ear.heard[count:] if not isinstance(message, OverviewRead)]
+        wait_until(lambda: sum(isinstance(what, Overview) for what in ear.heard[count:]) >= 2)
+        late = [what for what in ear.heard[count:] if not isinstance(what, Overview)]
         assert len(late) <= 1  # one may have been on its way
+
+
+class Counter:
+    """Counts its reads; slow or quick to be read again."""
+
+    def __init__(self, period: float) -> None:
+        self.period = period
+        self.count = 0
+
+    def read(self) -> int | None:
+        """Every second time there is news."""
+        self.count += 1
+        return self.count if self.count % 2 == 0 else None
+
+
+def test_a_reader_is_read_when_it_is_due_and_at_once_when_asked(lab: Lab) -> None:
+    slow, quick = Counter(1000.0), Counter(0.0)
+    with Ear(lab) as ear:
+        ear.poller.follow("slow", slow)
+        ear.poller.follow("quick", quick)
+        wait_until(lambda: quick.count >= 10)
+        assert slow.count == 1
+        ear.poller.refresh()
+        wait_until(lambda: slow.count == 2)
+        ear.poller.follow("quick", None)
+        other = Counter(1000.0)
+        ear.poller.follow("slow", other)
+        wait_until(lambda: other.count == 1)
+        assert slow.count == 2
+    assert [what for what in ear.heard if isinstance(what, int) and what % 2] == []
 
 
 def test_stop_is_prompt(lab: Lab) -> None:
     with Ear(lab) as ear:
-        wait_until(lambda: ear.last(OverviewRead))
+        wait_until(lambda: ear.last(Overview))
         started = time.monotonic()
         ear.poller.stop()
         ear.thread.join(5)
@@ -96,7 +130,8 @@ def test_an_exception_stays_with_its_run(lab: Lab, monkeypatch: pytest.MonkeyPat
             raise ZeroDivisionError("a bug of ours")
         return view_run(run, now)
 
-    monkeypatch.setattr(tui.poller, "view_run", view)
+    for module in (tui.reading.overview, tui.reading.run):
+        monkeypatch.setattr(module, "view_run", view)
     views = {each.run_id: each for each in read_overview(lab.runs, Plan(lab.queue)).views}
     assert views[good.run_id].state is RunState.RUNNING
     assert views[bad.run_id].state is RunState.BROKEN

@@ -8,13 +8,14 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from goe.core.overview import RunView
-from tui.messages import Overview, Results, RunDetail
+from tui.reading.base import Reader
+from tui.session import Session
 
 STOP = Binding("x", "app.stop_run", "stop")
 
 
 class GoeScreen(Screen[None]):
-    """A screen that gets every message of the poller and shows what it cares for."""
+    """A screen that has its own readers while it is open, and is told all news, of which it shows what it cares for."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "app.help", "help", key_display="?"),
@@ -24,19 +25,34 @@ class GoeScreen(Screen[None]):
         Binding("r", "app.refresh_now", "refresh", show=False),
     ]
 
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self._read: tuple[str, ...] = ()
+
+    def readers(self) -> dict[str, Reader]:
+        """What is to be read while the screen is open, by a name of its own."""
+        return {}
+
+    def take(self, what: object) -> None:
+        """News from any reader: one of the facts of tui/messages.py. Called once the screen's widgets exist."""
+
+    def on_mount(self) -> None:
+        """Begin to read."""
+        readers = self.readers()
+        self._read = tuple(readers)
+        for name, reader in readers.items():
+            self.session.poller.follow(name, reader)
+
+    def on_unmount(self) -> None:
+        """Read no more."""
+        for name in self._read:
+            self.session.poller.follow(name, None)
+
     @property
     def current(self) -> RunView | None:
         """The run that keys such as `x` mean."""
         return None
-
-    def show_overview(self, overview: Overview) -> None:
-        """The runs folder was read."""
-
-    def show_detail(self, detail: RunDetail) -> None:
-        """The open run was read."""
-
-    def show_results(self, results: Results) -> None:
-        """The evaluation results were read."""
 
 
 def say(line: Static, text: str | Text) -> None:

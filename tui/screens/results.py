@@ -12,7 +12,10 @@ from textual.widgets import Footer, Static
 
 from goe.core.table import CONVENTION, Block
 from tui.messages import Results
+from tui.reading.base import Reader
+from tui.reading.results import ResultsReader
 from tui.screens.base import GoeScreen
+from tui.session import Session
 
 EMPTY = "No evaluation results yet. A run writes them when its training ends."
 
@@ -39,8 +42,8 @@ class ResultsScreen(GoeScreen):
     }
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._results: Results | None = None
 
     def compose(self) -> ComposeResult:
@@ -50,10 +53,14 @@ class ResultsScreen(GoeScreen):
             yield Static("reading …", id="table", markup=False)
         yield Footer(show_command_palette=False, compact=True)
 
-    def show_results(self, results: Results) -> None:
+    def readers(self) -> dict[str, Reader]:
+        """The table."""
+        return {"results": ResultsReader(self.session.runs, self.session.plan)}
+
+    def take(self, what: object) -> None:
         """The evaluation results were read."""
-        if results != self._results:
-            self._results = results
+        if isinstance(what, Results) and what != self._results:
+            self._results = what
             self._fill()
 
     def on_resize(self, _: events.Resize) -> None:

@@ -11,7 +11,10 @@ from textual.widgets import Footer, Static
 
 from goe.core.overview import RunView
 from tui.messages import Overview, RunDetail
+from tui.reading.base import Reader
+from tui.reading.run import RunReader
 from tui.screens.base import STOP, GoeScreen, say
+from tui.session import Session
 from tui.widgets.chart import Chart
 from tui.widgets.keytable import KeyTable
 from tui.widgets.logview import LogView
@@ -72,8 +75,8 @@ class RunScreen(GoeScreen):
     }
     """
 
-    def __init__(self, view: RunView) -> None:
-        super().__init__()
+    def __init__(self, session: Session, view: RunView) -> None:
+        super().__init__(session)
         self._view = view
         self._detail: RunDetail | None = None
         self._only = ""
@@ -109,7 +112,19 @@ class RunScreen(GoeScreen):
         """The run of this page."""
         return self._view
 
-    def show_overview(self, overview: Overview) -> None:
+    def readers(self) -> dict[str, Reader]:
+        """The run."""
+        return {"run": RunReader(self._view.run)}
+
+    def take(self, what: object) -> None:
+        """The run was read, or the list."""
+        match what:
+            case RunDetail():
+                self.show_detail(what)
+            case Overview():
+                self._show_overview(what)
+
+    def _show_overview(self, overview: Overview) -> None:
         """The list's news of this run, for a folder that was removed meanwhile."""
         if overview.problem is None and all(view.run_id != self._view.run_id for view in overview.views):
             self.notify(f"{self._view.run_id} is gone: its folder was removed", severity="warning", markup=False)

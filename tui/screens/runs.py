@@ -1,6 +1,5 @@
 """The first screen: every run with its live state."""
 
-from pathlib import Path
 from typing import ClassVar
 
 from rich.text import Text
@@ -12,7 +11,10 @@ from textual.widgets import Footer, Static
 from goe.core.overview import RunView
 from goe.core.state import RunState
 from tui.messages import Overview
+from tui.reading.base import Reader
+from tui.reading.overview import OverviewReader
 from tui.screens.base import STOP, GoeScreen, say
+from tui.session import Session
 from tui.widgets.keytable import KeyTable
 from tui.widgets.runcells import summarise
 from tui.widgets.runtable import RunTable
@@ -42,10 +44,10 @@ class RunsScreen(GoeScreen):
             super().__init__()
             self.view = view
 
-    def __init__(self, runs: Path, queue: Path) -> None:
-        super().__init__()
-        self._runs = runs
-        self._queue = queue
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._runs = session.runs
+        self._queue = session.queue
         self._overview: Overview | None = None
 
     def compose(self) -> ComposeResult:
@@ -70,8 +72,16 @@ class RunsScreen(GoeScreen):
         """The run under the cursor."""
         return self.query_one(RunTable).current
 
-    def show_overview(self, overview: Overview) -> None:
+    def readers(self) -> dict[str, Reader]:
+        """The list; other screens lean on it too."""
+        return {"overview": OverviewReader(self.session.runs, self.session.plan)}
+
+    def take(self, what: object) -> None:
         """The runs folder was read."""
+        if isinstance(what, Overview):
+            self._show_overview(what)
+
+    def _show_overview(self, overview: Overview) -> None:
         self._overview = overview
         table, empty = self.query_one(RunTable), self.query_one("#empty", Static)
         appears = bool(overview.views) and not table.display

@@ -1,0 +1,22 @@
+"""What the screens of one dashboard share."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tui.memory import Memory
+from tui.poller import Poller
+from tui.reading.overview import Plan
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One runs folder and one queue file, and who reads them."""
+
+    runs: Path
+    queue: Path
+    poller: Poller
+    plan: Plan
+    """The queue file, for readers."""
+    memory: Memory
+    readonly: bool = False
+    """Whether nothing may be changed from here: no run, no file, no queue."""
