@@ -27,12 +27,13 @@ import shutil
 import stat
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
-from goe.core.code import Queued, identify_code
+from goe.core.code import CodeIdentity, Queued, identify_code
 from goe.core.config import RunConfig
 from goe.core.errors import RunError
 from goe.core.records import Exit, Launch, Status
@@ -154,12 +155,15 @@ class RunDir:
         return self.eval / f"{checkpoint}-surface.npz"
 
     @classmethod
-    def create(cls, runs: Path, config: RunConfig) -> "RunDir":
-        """The directory of `config` under `runs`, made if it is missing. Safe when two callers do it at once."""
+    def create(cls, runs: Path, config: RunConfig, code: Callable[[], CodeIdentity] = identify_code) -> "RunDir":
+        """The directory of `config` under `runs`, made if it is missing. Safe when two callers do it at once.
+
+        `code` says which code it is queued with; whoever makes many looks at the package's files once for all.
+        """
         run = cls(runs / config.run_id)
         run.path.mkdir(parents=True, exist_ok=True)
         if not run.config_file.exists():
-            write_json(run.queued_file, Queued(queued=time.time(), code=identify_code()), durable=False)
+            write_json(run.queued_file, Queued(queued=time.time(), code=code()), durable=False)
             write_json(run.config_file, config)
         for folder in (run.checkpoints, run.eval, run.attempts_dir):  # after the config: see find_runs
             folder.mkdir(exist_ok=True)

@@ -7,6 +7,7 @@ is decided in goe/launch/plan.py; the queue file is read again whenever it was s
 
 import argparse
 import contextlib
+import functools
 import math
 import os
 import signal
@@ -16,6 +17,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from goe.core.code import CodeIdentity, identify_code
 from goe.core.errors import GoeError
 from goe.core.jobs import Job
 from goe.core.overview import RunView, view_run
@@ -175,8 +177,9 @@ class Runner:
         before, self.seen, self._alive = self.seen, {}, {}
         self.jobs = {job.run_id: job for job in queue.jobs}
         self._refused.clear()
+        code = functools.cache(identify_code)
         for run_id, job in self.jobs.items():
-            self._keep(run_id, before.pop(run_id) if run_id in before else self._take(run_id, job))
+            self._keep(run_id, before.pop(run_id) if run_id in before else self._take(run_id, job, code))
         for run_id, seen in before.items():
             if seen.view.state.is_live:
                 self._keep(run_id, seen)
@@ -184,9 +187,9 @@ class Runner:
                 self._first.pop(run_id, None)  # if it comes back, somebody asked for it again
         self._changed = True
 
-    def _take(self, run_id: str, job: Job) -> Seen:
+    def _take(self, run_id: str, job: Job, code: Callable[[], CodeIdentity]) -> Seen:
         try:
-            seen = self._look.at(RunDir.create(self.runs, job.config))
+            seen = self._look.at(RunDir.create(self.runs, job.config, code))
         except OSError as error:
             run = RunDir(self.runs / run_id)
             problem = f"{error.filename or run.path}: {error.strerror}"
