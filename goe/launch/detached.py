@@ -94,7 +94,7 @@ class Announcement:
         with contextlib.suppress(OSError):  # what is wrong with the folder is said of each run
             if queue_mark(self.runs) is None:
                 self.runs.mkdir(parents=True, exist_ok=True)
-                write_json(_mark_file(self.runs), self._mark)
+                write_json(_mark_file(self.runs), self._mark, durable=False)
 
     def withdraw(self) -> None:
         """Take it back."""
