@@ -1,6 +1,5 @@
 """What a run's files hold, as typed records, and how they are read back from files that may be cut or altered."""
 
-import os
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from goe.core.linetail import LineTail
 from goe.core.process import ProcessId
 
 Phase: TypeAlias = Literal["starting", "training", "evaluating", "finished", "stopped", "failed"]
@@ -193,30 +193,20 @@ class MetricsTail:
     """Reads `metrics.jsonl` from where it stopped the last time; a line still being written waits for its end."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         self.records: list[Metric] = []
         self.bad = 0
-        self.cut = False
+        self._lines = LineTail(path)
+
+    @property
+    def cut(self) -> bool:
         """Whether the file ends within a line: one being written, or cut when the writer was killed."""
-        self._offset = 0
-        self._inode = 0
+        return self._lines.cut
 
     def poll(self) -> bool:
         """Read what is new. True if anything changed."""
-        restarted = False
-        try:
-            with self.path.open("rb") as file:
-                stat = os.fstat(file.fileno())
-                if stat.st_size < self._offset or stat.st_ino != self._inode:
-                    restarted = self._offset > 0
-                    self._restart(stat.st_ino)
-                file.seek(self._offset)
-                data = file.read()
-        except OSError:
-            return restarted
-        self.cut = bool(data) and not data.endswith(b"\n")
-        data = data[: data.rfind(b"\n") + 1]
-        self._offset += len(data)
+        data = self._lines.poll()
+        if self._lines.restarted:
+            self.records, self.bad = [], 0
         for record in split_records(data):
             if record is None:
                 self.bad += 1
@@ -224,10 +214,7 @@ class MetricsTail:
                 self.records = [old for old in self.records if old.step <= record.step]
             else:
                 self.records.append(record)
-        return restarted or bool(data)
-
-    def _restart(self, inode: int) -> None:
-        self.records, self.bad, self._offset, self._inode = [], 0, 0, inode
+        return self._lines.restarted or bool(data)
 
 
 def series(records: list[Metric], name: str, kind: Literal["train", "epoch"]) -> tuple[list[float], list[float]]:
