@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     Column: TypeAlias = NDArray[np.float64]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Columns:
     """Records of one kind in the order of their steps, n of them; later reads never change the arrays."""
 
@@ -25,9 +25,9 @@ class Columns:
     """Each metric (n,), NaN where a record lacks it or holds a number that is none."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class RunCurves:
-    """All curves of one run, as far as they were read."""
+    """All curves of one run, as far as they were read. Two are equal only if they are the same object."""
 
     run_id: str
     train: Columns
@@ -38,3 +38,5 @@ class RunCurves:
     """Whether the file ends within a line."""
     read: float = 1.0
     """Share of the file that is in here; below 1 the curves are a coarse first look, spread over the whole file."""
+    problem: str | None = None
+    """Why there are no curves, where reading them failed altogether."""
