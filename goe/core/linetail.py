@@ -60,8 +60,8 @@ class LineTail:
 
     def _take(self, file: BinaryIO, limit: int) -> bytes:
         data = file.read(limit)
-        while limit >= 0 and b"\n" not in data and (longer := file.read(max(limit, len(data)))):
-            data += longer  # a line beyond the limit: what is read doubles, so that its length costs no square
+        while limit >= 0 and b"\n" not in data and file.tell() < self.size:
+            data += file.read(max(limit, len(data)))  # doubles, so that a long line's length costs no square
         self.more = limit >= 0 and file.tell() < self.size
         lines = data[: data.rfind(b"\n") + 1]
         self.cut = not self.more and len(lines) < len(data)

@@ -1,7 +1,9 @@
 """A run's records as columns, read as they come: the same as MetricsTail reads, however the file grows or breaks."""
 
 import math
+import queue
 import random
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from goe.core.records import Metric, MetricsTail, metric_line
 from goe.core.rundir import RunDir
 from tui.curves.columns import Columns, RunCurves
 from tui.curves.growing import MOST_METRICS, RecordTable
+from tui.poller import Poller
 from tui.reading.curves import CurveReader
 from tui.reading.glance import glance
 
@@ -246,6 +249,23 @@ def test_a_long_file_is_seen_whole_before_it_is_read(run: RunDir, monkeypatch: p
     assert reader.read() is None
 
 
+def test_the_poller_reads_on_until_all_is_there(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tui.reading.curves, "SLICE", 16 * 1024)
+    long_file(run.metrics_file, 3000)
+    said: queue.SimpleQueue[object] = queue.SimpleQueue()
+    poller = Poller(lambda news: said.put(news.what))
+    poller.follow("curves", CurveReader(run))
+    thread = threading.Thread(target=poller.run)
+    thread.start()
+    try:
+        found = said.get(timeout=20)
+    finally:
+        poller.stop()
+        thread.join(5)
+    assert isinstance(found, RunCurves)
+    check(CurveReader(run), found)
+
+
 def test_a_short_file_is_read_without_a_first_look(run: RunDir) -> None:
     run.metrics_file.write_bytes(lines(*(train(step) for step in range(1, 5000))))
     reader = CurveReader(run)
@@ -332,3 +352,10 @@ def test_slices_hold_whole_lines_however_long(tmp_path: Path, limit: int) -> Non
     assert b"".join(found) == whole
     assert all(each.endswith(b"\n") for each in found)
     assert max(map(len, found)) <= max(limit, 2 * 5001)
+
+
+def test_a_device_without_an_end_is_not_read_for_ever(run: RunDir) -> None:
+    run.metrics_file.symlink_to("/dev/zero")
+    found = CurveReader(run).read()
+    assert found is not None
+    assert len(found.train.step) == 0
