@@ -26,7 +26,7 @@ from statistics import median, quantiles
 
 import textual.app  # noqa: F401 - what the dashboard has in memory anyway
 
-from goe.core.records import Metric, MetricsTail, metric_line
+from goe.core.records import Metric, MetricsTail, Values, metric_line
 from goe.core.rundir import RunDir
 from tui.curves.columns import RunCurves
 from tui.messages import News
@@ -38,7 +38,7 @@ EVERY_S, WORK_S = 0.02, 0.001
 
 
 def record(step: int, steps: int, draw: random.Random) -> Metric:
-    values = {name: 2 * math.exp(-3 * step / steps) + 0.1 * draw.random() for name in NAMES}
+    values: Values = {name: 2 * math.exp(-3 * step / steps) + 0.1 * draw.random() for name in NAMES}
     return Metric(kind="train", epoch=1 + step // 1000, step=step, time=1.79e9 + step * 0.05, values=values)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from tui.curves.columns import Columns, RunCurves
 from tui.curves.shape import Axis, Line, at, envelope, line, log_y, metrics, x_range, y_range
@@ -31,8 +32,8 @@ def curves(train: Columns = NONE, epochs: Columns = NONE) -> RunCurves:
     return RunCurves("a run", train, epochs)
 
 
-def same(found: Sequence[float], expected: Sequence[float]) -> bool:
-    return np.array_equal(np.asarray(found, float), np.asarray(expected, float), equal_nan=True)
+def same(found: NDArray[np.float64], expected: Sequence[float]) -> bool:
+    return np.array_equal(found, np.asarray(expected, float), equal_nan=True)
 
 
 def random_lines(count: int, most: int) -> list[Line]:
