@@ -206,6 +206,7 @@ def compare(run: RunDir, steps: int, rounds: int) -> None:
     for case in ("curves", "tail"):
         assert all(each["rows"] == steps for each in found[case]), "records were lost"
         say(f"{case}: every record, s", spread(found[case], "full"))
+        say(f"{case}: CPU of the process from its start, keys included, s", spread(found[case], "cpu"))
         say(f"{case}: peak memory of the process, MiB", spread(found[case], "peak", "{:.0f}"))
     for case, results in found.items():
         say(f"{case}: a key waits, of which 1 ms its own work: p95, ms", spread(results, "p95", "{:.1f}"))
@@ -217,6 +218,7 @@ def run_case(case: str, run: RunDir) -> None:
     waits = found.pop("waits")
     assert isinstance(waits, list)
     found["p95"], found["longest"] = quantiles(waits, n=20)[-1] * 1e3, max(waits) * 1e3
+    found["cpu"] = time.process_time()
     found["peak"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(found))
 

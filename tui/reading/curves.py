@@ -68,13 +68,14 @@ class CurveReader:
         start, size, now = self._lines.offset, self._lines.size, time.monotonic()
         if now < self._next_glance or size - start < LONG:
             return None
-        self._next_glance = now + 0.25
         found = table.thinned(ROWS)
         line_length = start // max(1, len(table.train) + len(table.epochs))
         try:
             found.add(glance(run.metrics_file, start, size, max(4096, 3 * line_length)))
         except OSError:  # gone since; the next slice will notice
             return None
+        took = time.monotonic() - now
+        self._next_glance = now + max(0.25, 10 * took)  # on a busy machine reading on comes first
         return self._curves(found, read=start / size)
 
     def _curves(self, table: "RecordTable", *, read: float = 1.0) -> RunCurves:
