@@ -149,7 +149,8 @@ def _run(target: Target, message: Message, timeout: float) -> Answer:
     name = Path(program).name
     # Files and no pipes: what the command leaves running would keep a pipe open, and us waiting.
     with tempfile.TemporaryFile() as text, tempfile.TemporaryFile() as errors:
-        text.write(message.text.encode())
+        # Who gets it by mail sees nothing but this.
+        text.write(f"{message.title}\n{message.text}".strip().encode() + b"\n")
         text.seek(0)
         try:
             process = subprocess.Popen(

@@ -127,7 +127,7 @@ def test_a_command_is_told_by_variables_and_stdin(tmp_path: Path) -> None:
         ("GOE_TEXT", DONE.text),
         ("GOE_RUN", "oe-s1-ab"),
     }
-    assert text == DONE.text
+    assert text == f"{DONE.title}\n{DONE.text}\n"
 
 
 def test_a_command_that_fails() -> None:
