@@ -81,6 +81,12 @@ def ended_by(view: RunView) -> str:
     return f"{how} ({view.exit.cause})" if view.exit.cause not in {"", "signal"} else how
 
 
+def end_text(view: RunView) -> str:
+    """`exit 2 (user): cifar10: not found`: how it ended and what its worker said; what is wrong with others."""
+    said = view.status.error if view.status is not None and view.exit is not None else None
+    return ": ".join(part for part in (ended_by(view), said) if part) or view.problem or ""
+
+
 def progress_line(view: RunView) -> str:
     """One line on a run: state, epoch, loss, filter rate, accuracy, ETA."""
     status = view.status

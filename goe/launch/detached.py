@@ -1,13 +1,16 @@
 """Queues as processes: which one works on a folder of runs, starting one that outlives its caller, ending it."""
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+
+import msgspec
 
 from goe.core.errors import GoeError
 from goe.core.process import ProcessId, is_alive, myself
@@ -18,6 +21,7 @@ from goe.launch.local import children
 
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 30.0
+LOCK_TIMEOUT_S = 1.0
 _POLL_S = 0.02
 _LOG_BYTES = 64 * 1024
 
@@ -33,6 +37,10 @@ class QueueMark(ProcessId, frozen=True, kw_only=True):
     """`--slots`; null where the file says."""
     gpus: tuple[str, ...] | None = None
     """`--gpus`; null where the file says."""
+    asked: dict[str, int] = msgspec.field(default_factory=dict)
+    """Runs that it starts once more whatever their failures, with the attempt they had had when it came to them."""
+    refused: dict[str, str] = msgspec.field(default_factory=dict)
+    """Runs that it could not start, and why."""
 
     @property
     def process(self) -> ProcessId:
@@ -71,7 +79,10 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 class Announcement:
-    """Word left in a folder that a queue works there. Only for display: two queues on one folder do no harm."""
+    """Word left in a folder that a queue works there. Only for display: two queues on one folder do no harm.
+
+    The word of one of them stands there; another live one leaves its own when that is gone.
+    """
 
     def __init__(
         self, runs: Path, queue: Path, gpus: Sequence[int | str] | None = None, slots: int | None = None
@@ -89,18 +100,53 @@ class Announcement:
             gpus=None if gpus is None else tuple(map(str, gpus)),
         )
 
-    def renew(self) -> None:
-        """Leave word, unless another live queue has."""
+    def renew(self, asked: Mapping[str, int] | None = None, refused: Mapping[str, str] | None = None) -> None:
+        """Leave word, also of what the queue plans, unless another live one has."""
+        if asked is not None and refused is not None:
+            self._mark = msgspec.structs.replace(self._mark, asked=dict(asked), refused=dict(refused))
         with contextlib.suppress(OSError):  # what is wrong with the folder is said of each run
-            if queue_mark(self.runs) is None:
-                self.runs.mkdir(parents=True, exist_ok=True)
-                write_json(_mark_file(self.runs), self._mark, durable=False)
+            self.runs.mkdir(parents=True, exist_ok=True)
+            with _alone(self.runs):  # of two that look in the same instant, one sees the other's word
+                found = queue_mark(self.runs)
+                if self._is_mine(found) and found != self._mark:
+                    write_json(_mark_file(self.runs), self._mark, durable=False)
+
+    @property
+    def stands(self) -> bool:
+        """Whether the word that stands there is this one, or none could be left."""
+        return self._is_mine(queue_mark(self.runs))
+
+    def _is_mine(self, found: QueueMark | None) -> bool:
+        mine = self._mark
+        return found is None or (found.process, found.queue) == (mine.process, mine.queue)
 
     def withdraw(self) -> None:
         """Take it back."""
         with contextlib.suppress(GoeError, OSError):
-            if read_json(_mark_file(self.runs), QueueMark) == self._mark:
+            found = read_json(_mark_file(self.runs), QueueMark)
+            if found is not None and self._is_mine(found):
                 _mark_file(self.runs).unlink()
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Keep others that ask for it out for a moment. Where the disk knows no locks, or one is stuck, nobody is kept."""
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        deadline = time.monotonic() + LOCK_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(place, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(_POLL_S)
+            except OSError:
+                break
+        yield
+    finally:
+        os.close(place)
 
 
 @contextlib.contextmanager
@@ -119,12 +165,12 @@ def queue_command(runs: Path, queue: Path, options: Sequence[str] = ()) -> list[
 
 
 def start_detached(runs: Path, queue: Path, options: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
-    """Start a queue that outlives the caller. Raises ConfigError first if the file is wrong."""
+    """Start a queue that outlives the caller; it ends at once if one works there. ConfigError if the file is wrong."""
     load_queue(queue)
     runs.mkdir(parents=True, exist_ok=True)
     with queue_log(runs).open("ab") as log:
         child = subprocess.Popen(
-            queue_command(runs, queue, options),
+            queue_command(runs, queue, [*options, "--alone"]),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -143,7 +189,7 @@ def wait_until_at_work(runs: Path, child: "subprocess.Popen[bytes]") -> bool:
     while time.monotonic() < deadline:
         ended = child.poll()
         mark = queue_mark(runs)
-        if ended is None and mark is not None:  # its own, or that of a queue that was there before
+        if ended is None and mark is not None and mark.pid == child.pid:
             return True
         if ended in {0, 1}:  # 1: not every run is done
             return False

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from goe.core.overview import RunView
+from goe.core.report import end_text
 
 EventKind: TypeAlias = Literal["found", "started", "ended", "retry", "error", "note"]
 
@@ -23,4 +24,5 @@ def log_event(event: Event) -> None:
     """An event as a line with date and time."""
     stamp = time.strftime("%Y-%m-%d %H:%M:%S")
     who = () if event.view is None else (event.view.run_id, event.view.state)
-    print(stamp, event.kind, *who, event.text, flush=True)  # noqa: T201
+    text = end_text(event.view) if event.kind == "ended" and event.view is not None else event.text
+    print(stamp, event.kind, *who, *([text] if text else []), flush=True)  # noqa: T201

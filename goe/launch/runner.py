@@ -60,6 +60,8 @@ class Runner:
     """Read the file again after each save; not for a queue that is only a part of its file."""
     stay: bool = False
     """Wait for edits, releases and retries when nothing is left to do."""
+    alone: bool = False
+    """End at once where another queue works, so that ending one ends them all."""
     again: bool = True
     """Runs that failed or were stopped under earlier queues are started once more: their user asked for it."""
 
@@ -76,7 +78,7 @@ class Runner:
         self._file = LiveFile(self.queue)
         self._read_at = time.time()
         self._first: dict[str, int] = {}  # the attempts a run had had when it came to this queue
-        self._refused: set[str] = set()
+        self._refused: dict[str, str] = {}
         self._said: set[tuple[str, int, Stand]] = set()
         self._look = Look()
         self._beside: dict[str, RunDir] = {}  # what else is in the folder
@@ -100,6 +102,9 @@ class Runner:
         """Turn until nothing is left to start or wait for; True if every run is done. `idle` is called each turn."""
         with announced(Announcement(self.runs, self.queue.path, self.gpus, self.count)) as word:
             try:
+                if self.alone and not word.stands:
+                    self._note(f"another queue works on {self.runs}; this one ends")
+                    return True
                 self._take_jobs(self.queue)
                 while self.turn(word) or self.stay:
                     idle()
@@ -113,15 +118,14 @@ class Runner:
     def turn(self, word: Announcement | None = None) -> bool:
         """Look, plan, fill the free slots. False when nothing is left to do, unless somebody changes something."""
         self._reread()
-        if time.monotonic() >= self._next_look:
-            self._look_at(list(self.seen))
-            if word is not None:
-                word.renew()
-        else:
-            self._look_at(list(self._alive))
+        look = time.monotonic() >= self._next_look
+        self._look_at(list(self.seen if look else self._alive))
+        news = look or self._changed
         if self._changed or time.monotonic() >= self._next_due:
             self._replan()
         self._fill()
+        if word is not None and (news or self._changed):
+            word.renew(self._asked(), self._refused)
         busy = self._changed or self._to_come or bool(self._alive)
         if self._busy and not busy:
             self._notifier.tell("empty", "the queue is empty", self._counts())
@@ -194,7 +198,8 @@ class Runner:
             run = RunDir(self.runs / run_id)
             problem = f"{error.filename or run.path}: {error.strerror}"
             seen = Seen(RunView(run, RunState.BROKEN, job.config, problem=problem))
-            self.report(Event("error", seen.view, problem))
+        if seen.view.state is RunState.BROKEN:
+            self.report(Event("error", seen.view, str(seen.view.problem)))
         live = seen.view.state.is_live
         self._first[run_id] = seen.view.attempt - live
         if live:
@@ -252,8 +257,7 @@ class Runner:
     def _replan(self) -> None:
         self._changed = False
         clock = time.monotonic()
-        asked = self._first if self.again else {}
-        plan = Plan(self.jobs, self.seen, self.queue.options.retry, asked, self._refused, time.time(), clock)
+        plan = Plan(self.jobs, self.seen, self.queue.options.retry, self._asked(), self._refused, time.time(), clock)
         self.standings, self._planned = plan.standings(), clock
         stands = [(run_id, found.stand) for run_id, found in self.standings.items()]
         self._ready = {run_id: self.jobs[run_id] for run_id, stand in stands if stand is Stand.READY}
@@ -262,6 +266,11 @@ class Runner:
         self._next_due = clock + min(waits, default=math.inf)
         for run_id, found in self.standings.items():
             self._say(self.seen[run_id].view, found)
+
+    def _asked(self) -> dict[str, int]:
+        """The runs that this queue's start asks for once more, with the attempt they had had."""
+        first = {run_id: self._first[run_id] for run_id in self.jobs} if self.again else {}
+        return {id_: at for id_, at in first.items() if at and self.seen[id_].view.state is not RunState.DONE}
 
     def _say(self, view: RunView, found: Standing) -> None:
         """Report a retry to come, and that a run is given up, each once."""
@@ -350,7 +359,7 @@ class Runner:
             self._ended(new.view)
 
     def _refuse(self, run_id: str, why: str) -> None:
-        self._refused.add(run_id)
+        self._refused[run_id] = why
         self._changed = True
         self.report(Event("error", self.seen[run_id].view, why))
 
@@ -381,6 +390,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--slots", type=int)
     parser.add_argument("--gpus", type=lambda text: text.split(","))
     parser.add_argument("--stay", action="store_true", help="wait for edits when nothing is left to do")
+    parser.add_argument("--alone", action="store_true", help="end at once if another queue works here")
     parser.add_argument("--not-again", action="store_true", help="leave runs alone that failed or were stopped before")
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -395,6 +405,7 @@ def main(argv: Sequence[str]) -> int:
             options.slots,
             report=log_event,
             stay=options.stay,
+            alone=options.alone,
             again=not options.not_again,
         )
         return 0 if runner.run() else 1

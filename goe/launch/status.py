@@ -4,17 +4,17 @@ All of it is read from files, whether a queue works or not.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
 
 from goe.core.errors import ConfigError
 from goe.core.jobs import Job
-from goe.core.overview import view_runs
+from goe.core.overview import RunView, view_runs
 from goe.core.process import is_alive
 from goe.core.queuefile import QueueOptions, load_queue
-from goe.core.report import duration
+from goe.core.report import duration, end_text
 from goe.core.state import RunState
 from goe.launch.detached import QueueMark, last_lines, queue_log, queue_mark
 from goe.launch.look import Look
@@ -45,8 +45,9 @@ class QueueStatus(Struct, frozen=True, kw_only=True):
     queue: QueueMark | None
     """The queue at work; null for none."""
     counts: dict[str, int]
-    """Runs of the file by state."""
+    """Runs of the file by state; of the whole folder while the file can't be read."""
     live: tuple[str, ...]
+    """Those of the folder, also of runs that left the file."""
     waiting: tuple[Waiting, ...]
     """In the order in which they are to be started."""
     problems: tuple[str, ...]
@@ -77,17 +78,24 @@ def queue_status(runs: Path, queue: Path) -> QueueStatus:
     except ConfigError as error:
         problems = error.problems
     seen = Look().planned(jobs.values(), runs)
-    standings = Plan(jobs, seen, options.retry, now=time.time(), clock=time.monotonic()).standings()
+    asked, refused = (mark.asked, mark.refused) if mark is not None else ({}, {})
+    plan = Plan(jobs, seen, options.retry, asked, refused, time.time(), time.monotonic())
+    standings = plan.standings()
+    folder = view_runs(runs)
+    live = [view for view in folder if view.state.is_live]
     if mark is not None:
-        standings |= _slotless(jobs, standings, runs, options, mark)
-    states = [each.view.state for each in seen.values()]
+        standings |= _slotless(jobs, standings, live, options, mark)
+    planned = [run_id for run_id, each in standings.items() if each.stand is Stand.LIVE]
+    states = [view.state for view in (folder if problems else [each.view for each in seen.values()])]
     return QueueStatus(
         runs=str(runs),
         file=str(file),
         queue=mark,
         counts={str(state): states.count(state) for state in RunState if state in states},
-        live=tuple(run_id for run_id, each in standings.items() if each.stand is Stand.LIVE),
-        waiting=tuple(_waiting(run_id, each) for run_id, each in standings.items() if each.stand in _WORDS),
+        live=tuple(dict.fromkeys([*planned, *(view.run_id for view in live)])),
+        waiting=tuple(
+            _waiting(each, seen[run_id].view, refused) for run_id, each in standings.items() if each.stand in _WORDS
+        ),
         problems=problems,
         log=tuple(last_lines(queue_log(runs), LOG_LINES)),
     )
@@ -108,7 +116,11 @@ def describe_status(status: QueueStatus, now: float) -> list[str]:
 
 
 def _slotless(
-    jobs: Mapping[str, Job], standings: Mapping[str, Standing], runs: Path, options: QueueOptions, mark: QueueMark
+    jobs: Mapping[str, Job],
+    standings: Mapping[str, Standing],
+    live: Sequence[RunView],
+    options: QueueOptions,
+    mark: QueueMark,
 ) -> dict[str, Standing]:
     """The first run that is ready, with what it waits for if a slot is missing; nothing where that can't be told."""
     first = next((run_id for run_id, found in standings.items() if found.stand is Stand.READY), None)
@@ -118,14 +130,16 @@ def _slotless(
         slots = Slots(options, mark.gpus, mark.slots)
     except ConfigError:
         return {}
-    live = [view for view in view_runs(runs) if view.state.is_live]
     why = slots.why(jobs[first].options, live)
     return {first: Standing(Stand.READY, f"waits for a slot: {why}")} if why else {}
 
 
-def _waiting(run_id: str, found: Standing) -> Waiting:
+def _waiting(found: Standing, view: RunView, refused: Mapping[str, str]) -> Waiting:
+    text = found.text
+    if found.stand is Stand.OVER and not text:
+        text = refused.get(view.run_id) or ": ".join(part for part in (view.state, end_text(view)) if part)
     seconds = found.wait if found.stand is Stand.BACKOFF else None
-    return Waiting(run_id=run_id, why=_WORDS[found.stand], text=found.text, seconds=seconds)
+    return Waiting(run_id=view.run_id, why=_WORDS[found.stand], text=text, seconds=seconds)
 
 
 def _at_work(mark: QueueMark | None, now: float) -> str:

@@ -76,6 +76,16 @@ def test_a_job_that_fits_no_machine_is_reported_and_the_rest_goes_on(gpus: Lab) 
     assert {view.run_id[:4]: view.state for view in gpus.views()} == {"one-": RunState.DONE, "wide": RunState.QUEUED}
 
 
+def test_status_tells_a_job_that_fits_no_machine_from_the_next(gpus: Lab) -> None:
+    show(gpus, GPU)
+    gpus.queue(f'{TINY}[[experiment]]\nname = "wide"\ngpu-count = 2\n[[experiment]]\nname = "one"\nhold = true\n')
+    gpus.start("queue", "run", "--stay", "--gpus", "GPU-a")
+    why = "not started: gpu-count: it needs 2 GPUs, and 1 may be used\n"
+    wait_until(lambda: why in gpus.goe("queue", "status").stdout)
+    (line,) = (line for line in gpus.goe("queue", "status").stdout.splitlines(True) if why in line)
+    assert line.startswith("over       wide-s1-")
+
+
 def test_unknown_gpus_are_refused_before_anything_starts(gpus: Lab) -> None:
     show(gpus, GPU)
     gpus.queue(f'{TINY}[[experiment]]\nname = "one"\n')
@@ -118,7 +128,8 @@ def test_queue_notify_tests_every_target(lab: Lab) -> None:
         "webhook 127.0.0.1  told      HTTP 200\nntfy 127.0.0.1     NOT told  HTTP 403 Forbidden\n"
         "command sh         told      exit code 0\n"
     )
-    assert (lab.folder / "told").read_text(encoding="utf-8") == "experiments.toml tells you of: done, failed, empty."
+    told = "goe: a test\nexperiments.toml tells you of: done, failed, empty.\n"
+    assert (lab.folder / "told").read_text(encoding="utf-8") == told
     assert json.loads(server.posts[0].body)["event"] == "test"
 
 

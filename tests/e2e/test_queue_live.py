@@ -229,6 +229,47 @@ def test_start_status_stop(lab: Lab) -> None:
     assert problems == ["experiments.toml:1:9: not valid TOML: Expected '=' after a key in a key/value pair"]
 
 
+def test_status_says_what_the_queue_at_work_will_do(lab: Lab) -> None:
+    """It starts a failed run once more, because its user asked for it by starting the queue."""
+    first = '[[experiment]]\nname = "first"\npriority = 1\n'
+    lab.queue(HEAD + A + f"{B}after = ['a']\n")
+    assert Queue(lab, "exit 1").ends() == 1
+    text = lab.goe("queue", "status").stdout
+    a, b = (each.run_id for each in sorted(lab.views(), key=lambda each: each.run_id))
+    assert f"over       {a}: failed: exit 1 (bug)\n" in text
+    lab.queue(HEAD + first + A + f"{B}after = ['a']\n")
+    queue = Queue(lab, SLEEP, "--stay")
+    live = reaches(lab, "first", RunState.STARTING).run_id
+    wait_until(lambda: f"next       {a}: waits for a slot" in lab.goe("queue", "status").stdout)
+    text = lab.goe("queue", "status").stdout
+    assert f"waits      {b}: waits for {a}\n" in text
+    assert f"live       {live}\n" in text
+    lab.queue(HEAD + A + f"{B}after = ['a']\n")
+    queue.says("0 runs new, 1 gone")
+    assert json.loads(lab.goe("queue", "status", "--json").stdout)["live"] == [live]
+    lab.queue("nonsense")
+    status = json.loads(lab.goe("queue", "status", "--json").stdout)
+    assert (status["live"], status["counts"]) == ([live], {"queued": 1, "starting": 1, "failed": 1})
+
+
+def test_of_two_queues_started_at_one_instant_one_ends(lab: Lab) -> None:
+    lab.queue(f"{HEAD}{A}hold = true\n")
+    both = [start_detached(lab.runs, lab.folder / "experiments.toml", ["--stay"]) for _ in range(2)]
+    try:
+        wait_until(lambda: any(child.poll() is not None for child in both), 60)
+        ended, stays = sorted(both, key=lambda child: child.returncode is None)
+        assert ended.returncode == 0
+        assert not wait_until_at_work(lab.runs, ended)
+        assert wait_until_at_work(lab.runs, stays)
+        assert "another queue works on" in (lab.runs / ".queue.log").read_text()
+        assert lab.goe("queue", "stop").returncode == 0
+        assert stays.wait(60) == 0
+    finally:
+        for child in both:
+            child.kill()
+            child.wait(30)
+
+
 def test_stop_leaves_training_alone_and_stop_all_asks_it_to_end(lab: Lab) -> None:
     lab.queue(HEAD + A)
     for option, asked in (((), False), (("--all",), True)):

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 
 from goe.core.config import complete
+from goe.core.overview import view_run
 from goe.core.process import identify, myself
 from goe.core.queuefile import load_queue
-from goe.core.records import Exit, Launch
+from goe.core.records import Exit, Launch, Status
 from goe.core.rundir import RunDir, write_json
 from goe.core.state import RunState
 from goe.launch.base import Slot
 from goe.launch.detached import Announcement, last_lines, queue_mark
+from goe.launch.events import Event, log_event
 from goe.launch.livefile import LiveFile
 from goe.launch.look import FRESH_NS, Look
 from goe.launch.retry import Past, read_past
@@ -179,6 +181,39 @@ def test_only_one_live_queue_is_announced(tmp_path: Path) -> None:
     mark = queue_mark(runs)
     assert mark is not None
     assert mark.queue == str(tmp_path / "other.toml")
+
+
+def test_a_queue_says_what_it_plans_and_leaves_alone_what_others_say(tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    first, second = Announcement(runs, tmp_path / "a.toml"), Announcement(runs, tmp_path / "b.toml")
+    first.renew({"a-s1": 2}, {"b-s1": "no GPU"})
+    second.renew({}, {})
+    assert (first.stands, second.stands) == (True, False)
+    mark = queue_mark(runs)
+    assert mark is not None
+    assert (mark.asked, mark.refused) == ({"a-s1": 2}, {"b-s1": "no GPU"})
+    first.renew()
+    assert queue_mark(runs) == mark
+
+
+def test_the_log_says_how_a_run_ended(run: RunDir, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tried(run, 1, code=2, cause="user")
+    write_json(path / "status.json", Status(phase="failed", error="no data", updated=2.0))
+    log_event(Event("ended", view_run(run)))
+    log_event(Event("started", view_run(run)))
+    ended, started = capsys.readouterr().out.splitlines()
+    assert ended.endswith(f" ended {run.run_id} failed exit 2 (user): no data")
+    assert started.endswith(f" started {run.run_id} failed")
+
+
+def test_a_run_that_cannot_be_read_is_reported_by_the_queue(file: Path, tmp_path: Path) -> None:
+    queue = load_queue(file)
+    run = RunDir.create(tmp_path / "runs", queue.jobs[0].config)
+    run.config_file.write_text('{"version": 99}')
+    events: list[Event] = []
+    assert not Runner(queue, tmp_path / "runs", launcher=AtOnce(), report=events.append).run()
+    assert [(event.kind, event.view and event.view.run_id) for event in events] == [("error", run.run_id)]
+    assert "written by a newer goe" in events[0].text
 
 
 def test_last_lines(tmp_path: Path) -> None:

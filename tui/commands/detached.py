@@ -31,6 +31,10 @@ def start(
     options = _options(slots, gpus) + ([] if once else ["--stay"])
     child = start_detached(runs, queue, options)
     at_work = wait_until_at_work(runs, child)
+    mark = None if at_work else queue_mark(runs)
+    if mark is not None:  # somebody else's start was faster
+        print(f"a queue works here already: process {mark.pid} on {mark.host}", file=sys.stderr)
+        return
     said = f"the queue works, process {child.pid}" if at_work else "the queue found nothing left to do, and ended"
     print(f"{said}; log: {queue_log(runs)}", file=sys.stderr)
 
