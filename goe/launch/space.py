@@ -11,6 +11,11 @@ def free_gib(path: Path) -> float:
     return shutil.disk_usage(path).free / GIB
 
 
+def shortage(free: float, wanted: float) -> str:
+    """`0.50 GiB free, less than min-free = 1`."""
+    return f"{free:.2f} GiB free, less than min-free = {wanted:g}"
+
+
 class SpaceGuard:
     """Tells once when room runs out, and once when there is some again."""
 
@@ -22,7 +27,5 @@ class SpaceGuard:
         """Take notice of `free` GiB where `wanted` are needed; what there is to say, mostly nothing."""
         before, self.short = self.short, free < wanted
         if self.short and not before:
-            return (
-                f"{where}: {free:.2f} GiB free, less than min-free = {wanted:g}: nothing is started until there is room"
-            )
+            return f"{where}: {shortage(free, wanted)}: nothing is started until there is room"
         return f"{where}: {free:.2f} GiB free: going on" if before and not self.short else ""

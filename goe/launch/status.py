@@ -3,6 +3,7 @@
 All of it is read from files, whether a queue works or not.
 """
 
+import contextlib
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from goe.launch.detached import QueueMark, last_lines, queue_log, queue_mark
 from goe.launch.look import Look
 from goe.launch.plan import Plan, Stand, Standing
 from goe.launch.slots import Slots
+from goe.launch.space import free_gib, shortage
 
 LOG_LINES = 5
 NEXT = 5
@@ -84,7 +86,7 @@ def queue_status(runs: Path, queue: Path) -> QueueStatus:
     folder = view_runs(runs)
     live = [view for view in folder if view.state.is_live]
     if mark is not None:
-        standings |= _slotless(jobs, standings, live, options, mark)
+        standings |= _kept_waiting(jobs, standings, live, runs, options, mark)
     planned = [run_id for run_id, each in standings.items() if each.stand is Stand.LIVE]
     states = [view.state for view in (folder if problems else [each.view for each in seen.values()])]
     return QueueStatus(
@@ -115,17 +117,22 @@ def describe_status(status: QueueStatus, now: float) -> list[str]:
     return lines + [f"log        {line}" for line in status.log]
 
 
-def _slotless(
+def _kept_waiting(
     jobs: Mapping[str, Job],
     standings: Mapping[str, Standing],
     live: Sequence[RunView],
+    runs: Path,
     options: QueueOptions,
     mark: QueueMark,
 ) -> dict[str, Standing]:
-    """The first run that is ready, with what it waits for if a slot is missing; nothing where that can't be told."""
+    """The first run that is ready, with what it waits for if room or a slot is missing; nothing where nobody knows."""
     first = next((run_id for run_id, found in standings.items() if found.stand is Stand.READY), None)
     if first is None or is_alive(mark.process) is None:  # the slots of another host can't be seen from here
         return {}
+    with contextlib.suppress(OSError):
+        free = free_gib(runs)
+        if free < options.min_free:
+            return {first: Standing(Stand.READY, f"waits for room: {shortage(free, options.min_free)}")}
     try:
         slots = Slots(options, mark.gpus, mark.slots)
     except ConfigError:

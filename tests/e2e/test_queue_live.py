@@ -191,6 +191,8 @@ def test_without_room_nothing_is_started_until_there_is(lab: Lab) -> None:
     queue = Queue(lab, "exec true")
     queue.says("less than min-free = 1e+09: nothing is started until there is room")
     assert state(lab, "a") is RunState.QUEUED
+    (next_,) = (line for line in lab.goe("queue", "status").stdout.splitlines() if line.startswith("next "))
+    assert next_.endswith("GiB free, less than min-free = 1e+09")
     lab.queue(f"[queue]\nmin-free = 0\n{HEAD}{A}")
     assert queue.ends() == 0
     assert "free: going on" in queue.said()
