@@ -8,8 +8,10 @@ from lab import TINY, TINY_OPTIONS, Lab, end, wait_until, worker_pid
 
 from goe.core.overview import RunView
 from goe.core.process import identify, is_alive, is_halted
-from goe.core.rundir import Attempt
+from goe.core.queuefile import load_queue
+from goe.core.rundir import Attempt, RunDir
 from goe.core.state import RunState
+from goe.launch.control import hold
 from goe.launch.family import members
 
 LONG = ["train", "--method", "baseline", "--name", "long", "--epochs", "1000", *TINY_OPTIONS]
@@ -92,7 +94,11 @@ def test_cancelling_ends_every_process_and_holds_the_run(lab: Lab) -> None:
         "no queue works here: `goe queue run` starts one, `goe retry --now` needs none",
     ]
     assert (lab.view().needs_start, view.run.retried(), view.run.attempt_count()) == (True, 1, 1)
-    assert lab.goe("retry", "long", "--now").stdout == f"{view.run_id}\n"
+    started = lab.goe("retry", "long", "--now")
+    assert (started.stdout, started.stderr) == (
+        f"{view.run_id}\n",
+        f"{view.run_id}: started, its retries counted anew\n",
+    )
     again = lab.wait_for_start()
     assert again.attempt == 2
 
@@ -199,3 +205,15 @@ def test_ctrl_c_ends_only_the_logs(lab: Lab) -> None:
         2,
         f"error: {view.run_id}: --attempt: there is no attempt 2; it was started 1 times\n",
     )
+
+
+def test_one_run_that_cannot_be_changed_keeps_no_other_from_it(lab: Lab) -> None:
+    lab.queue(f'{TINY}[[experiment]]\nname = "base"\nseeds = [1, 2]\n')
+    runs = [RunDir.create(lab.runs, job.config) for job in load_queue(lab.folder / "experiments.toml").jobs]
+    runs[0].held_file.mkdir()
+    hold(runs[1])
+    done = lab.goe("resume", *(run.run_id for run in runs))
+    assert done.returncode == 2
+    assert f"error: runs/{runs[0].run_id}/held: " in done.stderr
+    assert f"{runs[1].run_id}: released" in done.stderr
+    assert not runs[1].held

@@ -97,6 +97,15 @@ def test_unknown_gpus_are_refused_before_anything_starts(gpus: Lab) -> None:
     assert gpus.views() == []
 
 
+def test_no_gpu_is_named_by_nothing(gpus: Lab) -> None:
+    gpus.queue(f'{TINY}[[experiment]]\nname = "one"\n')
+    for given in ("", "0,"):
+        done = gpus.goe("queue", "service", "--gpus", given)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "names no GPU" in done.stderr
+    assert " --gpus 0,2 " in gpus.goe("queue", "service", "--gpus", "0, 2").stdout
+
+
 def test_one_run_takes_no_gpu_from_other_people_unless_told_to(gpus: Lab) -> None:
     show(gpus, {**GPU, "used": 70})
     options = ["train", "--method", "baseline", "--detach", "--epochs", "1"]

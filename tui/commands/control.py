@@ -52,6 +52,7 @@ def retry(
         said = allow(run)
         if now and view_run(run).needs_start:
             attach(run, None, detach=True)
+            return "started, its retries counted anew"
         return said
 
     _each(runs, names, do)
@@ -104,5 +105,8 @@ def _each(runs: Path, names: list[str], do: "Callable[[RunDir], str]") -> None:
         except UserError as error:
             failed = True
             print(f"error: {error}", file=sys.stderr)
+        except OSError as error:  # somebody else's run, a read-only disk
+            failed = True
+            print(f"error: {error.filename or run.path}: {error.strerror}", file=sys.stderr)
     if failed:
         raise typer.Exit(2)

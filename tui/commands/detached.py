@@ -100,6 +100,6 @@ def service(
 
 def _options(slots: int | None, gpus: str | None) -> list[str]:
     """Options of the command line as those of the detached queue. Raises ConfigError."""
-    gpu_names(gpus)
+    names = gpu_names(gpus)
     options = [] if slots is None else ["--slots", str(slots)]
-    return options if gpus is None else [*options, "--gpus", gpus]
+    return options if names is None else [*options, "--gpus", ",".join(names)]

@@ -86,5 +86,12 @@ def work_through(
 
 
 def gpu_names(gpus: str | None) -> list[str] | None:
-    """`--gpus` as numbers and UUIDs; None where it was not given."""
-    return None if gpus is None else gpus.split(",")
+    """`--gpus` as numbers and UUIDs; None where it was not given. Raises ConfigError."""
+    from goe.core.errors import ConfigError
+
+    if gpus is None:
+        return None
+    names = [name.strip() for name in gpus.split(",")]
+    if "" in names:
+        raise ConfigError([f"--gpus: {gpus!r} names no GPU; as in --gpus 0,2, or `gpus = []` in [queue] for the CPU"])
+    return names
