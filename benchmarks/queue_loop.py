@@ -169,7 +169,7 @@ def idle(folder: Path, count: int, seconds: float) -> None:
         begun = time.perf_counter()
         write_json(folder / "queue.json", myself())
         writes.append(time.perf_counter() - begun)
-    say("goe: .queue.json, written once in a queue's life, median / p95 / max", spread(writes))
+    say("goe: .queue.json, written where its plans change, median / p95 / max", spread(writes))
 
 
 def main() -> None:

@@ -109,7 +109,8 @@ class Plan:
         if state.is_live:
             return Standing(Stand.LIVE)
         if job.options.hold or seen.view.held:
-            return Standing(Stand.HELD, "held in the queue file" if job.options.hold else "held")
+            by_hand = "held by hand: `goe resume` lets it go"
+            return Standing(Stand.HELD, "held in the queue file" if job.options.hold else by_hand)
         if not seen.view.needs_start or run_id in self.refused:
             return Standing(Stand.OVER)
         own = self._own(run_id, job, seen)

@@ -87,6 +87,8 @@ def test_holds_of_the_file_and_of_the_folder() -> None:
     one, two, three = job("a", hold=True), job("b"), job("c", hold=True)
     found = stands((one, seen(one)), (two, seen(two, held=True)), (three, seen(three, RunState.RUNNING, 1)))
     assert found == {"a": Stand.HELD, "b": Stand.HELD, "c": Stand.LIVE}
+    (text,) = (each.text for each in standings((two, seen(two, held=True))).values())
+    assert text == "held by hand: `goe resume` lets it go"
 
 
 def test_after_waits_for_every_seed() -> None:
