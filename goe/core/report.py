@@ -9,6 +9,7 @@ import msgspec
 from goe.core.evaljob import ScoredImage
 from goe.core.inventory import list_checkpoints
 from goe.core.overview import RunView
+from goe.core.records import MetricsTail
 from goe.core.state import RunState
 
 GLYPHS = {
@@ -192,6 +193,11 @@ def _remarks(view: RunView) -> Iterable[str]:
         yield "paused     its memory, also GPU memory, and its slot stay taken; `goe resume` continues it"
     if view.status is not None and view.status.warning:
         yield f"warning    {view.status.warning}"
+    tail = MetricsTail(view.run.metrics_file)
+    tail.poll()
+    bad = tail.bad + (tail.cut and not view.state.is_live)
+    if bad:
+        yield f"damaged    {bad} record{'s' if bad > 1 else ''} of metrics.jsonl left out"
 
 
 def describe_scored(image: ScoredImage) -> str:

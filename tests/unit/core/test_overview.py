@@ -70,6 +70,15 @@ def test_a_run_that_was_never_started(runs: Path) -> None:
     assert (view.attempt, view.launch, view.status, view.exit, view.value("loss")) == (0, None, None, None, None)
 
 
+def test_damaged_records_are_counted_where_a_run_is_shown(runs: Path) -> None:
+    run = make_run(runs)
+    assert not any(line.startswith("damaged") for line in describe(view_run(run, NOW)))
+    run.metrics_file.write_text("nonsense\n")
+    assert "damaged    1 record of metrics.jsonl left out" in describe(view_run(run, NOW))
+    run.metrics_file.write_text("nonsense\nand a cut o")
+    assert "damaged    2 records of metrics.jsonl left out" in describe(view_run(run, NOW))
+
+
 def test_a_living_run(runs: Path) -> None:
     run = make_run(runs)
     attempt = start(run, myself())
