@@ -7,7 +7,6 @@ from textual.message import Message
 from goe.core.overview import RunView
 from goe.core.records import Values
 from goe.core.table import Block
-from tui.widgets.braille import Series
 from tui.widgets.heatmap import Field
 
 
@@ -29,15 +28,6 @@ class Overview:
 
 
 @dataclass(frozen=True, slots=True)
-class Curves:
-    """What the charts of one run show, over steps."""
-
-    loss: tuple[Series, ...] = ()
-    filtering: tuple[Series, ...] = ()
-    accuracy: tuple[Series, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Checkpoint:
     """One entry of a run's `checkpoints/`."""
 
@@ -56,8 +46,6 @@ class RunDetail:
 
     view: RunView
     read_at: float
-    curves: Curves = Curves()
-    bad_records: int = 0
     log: tuple[str, ...] = ()
     log_cut: bool = False
     """Whether the log has more than the lines here."""

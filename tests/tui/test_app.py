@@ -29,6 +29,7 @@ from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
+from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.heatmap import LEVELS, colour_of
 from tui.widgets.keytable import KeyTable
 from tui.widgets.logview import LogView
@@ -178,17 +179,17 @@ async def test_a_runs_page(lab: Lab, seat: Sit) -> None:
         await user.open(run)
         await user.sees("epoch 4/10 · ETA 0:42 · 1234 img/s · attempt 1")
         await user.sees("last line")
-        loss, filtering = user.app.screen.query_one("#loss", Chart), user.app.screen.query_one("#filter", Chart)
-        await user.wait(lambda: loss._series)
-        assert [one.name for one in loss._series] == ["total", "ce", "val"]
-        assert loss._series[0].y[:2] == (2.0, 1.0)
-        assert [one.name for one in filtering._series] == ["rate", "precision", "recall"]
+        await user.sees("loss  ━ total 0.05  ━ ce 0.025  ━ val 0.055")
+        loss, filtering, accuracy = user.app.screen.query(Chart)
+        assert [one.name for one in loss.panel.sources] == ["total", "ce", "val"]
+        assert [one.name for one in filtering.panel.sources] == ["rate", "precision", "recall"]
+        assert [one.name for one in accuracy.panel.sources] == ["train", "val"]
         assert "2.5 MB" in user.screen()
         lab.metrics(run, 41, 50)
         with run.log_file.open("a") as file:
             file.write("a newer line\n")
         await user.sees("a newer line")
-        await user.wait(lambda: len(loss._series[0].x) == 50)
+        await user.sees("loss  ━ total 0.04")
         await user.pilot.press("escape")
         await user.at(RunsScreen)
         await user.wait(lambda: "run" not in user.app.poller._readers)
@@ -238,14 +239,14 @@ async def test_panes(lab: Lab, seat: Sit) -> None:
         await user.pilot.press("3")
         await user.sees("best")
         await user.pilot.press("tab")
-        await user.wait(lambda: user.app.screen.query_one("#loss").region)
+        await user.wait(lambda: user.app.screen.query_one(ChartGrid).region)
         await user.pilot.resize_terminal(160, 45)
         await user.pilot.press("0")
         await user.wait(lambda: all(user.app.screen.query_one(kind).region for kind in (Chart, LogView, KeyTable)))
         await user.pilot.press("2")
-        await user.wait(lambda: not user.app.screen.query_one("#loss").region)
+        await user.wait(lambda: not user.app.screen.query_one(ChartGrid).region)
         await user.pilot.press("escape")
-        await user.wait(lambda: user.app.screen.query_one("#loss").region)
+        await user.wait(lambda: user.app.screen.query_one(ChartGrid).region)
         assert isinstance(user.app.screen, RunScreen)
 
 
@@ -451,7 +452,7 @@ async def test_every_screen_at_every_size(lab: Lab, seat: Sit, size: tuple[int, 
     lab.broken()
     async with seat(*size) as user:
         await user.open(run)
-        await user.wait(lambda: user.app.screen.query_one("#loss", Chart)._series)
+        await user.wait(lambda: user.app.screen.query(Chart))
         await user.pilot.press("1", "2", "3", "0", "x", "escape", "question_mark", "escape", "t", "h", "G", "escape")
         assert isinstance(user.app.screen, RunScreen)
         if size == (160, 45):

@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.widgets.braille import AXIS_STYLE, NO_DATA, TITLE_STYLE, Row, Series, _ticks, render
+from tui.widgets.axes import ticks
+from tui.widgets.braille import NO_DATA, Series, render
+from tui.widgets.dots import AXIS_STYLE, Row
 
 NAN = math.nan
 
@@ -40,18 +42,16 @@ def test_small_pictures(ys: tuple[float | None, ...], expected: str) -> None:
     assert picture(render([line(*ys)], 2, 1)) == [expected]
 
 
-def test_axes_and_legend() -> None:
-    rows = render([line(0, 1, 2, 3, style="red")], 14, 6, title="loss", x_label="epoch")
+def test_axes() -> None:
+    rows = render([line(0, 1, 2, 3, style="red")], 14, 5, x_label="epoch")
     assert picture(rows) == [
-        "loss  ━ 3     ",
         " │         ⡠⠔⠊",
         "2┤      ⡠⠔⠉   ",
         " │   ⣀⠔⠊      ",
         "0┤⡠⠔⠉         ",
         "  0  epoch   3",
     ]
-    assert rows[0][:2] == [("loss  ", TITLE_STYLE), ("━", "red")]
-    assert rows[4] == [("0┤", AXIS_STYLE), ("⡠⠔⠉         ", "red")]
+    assert rows[3] == [("0┤", AXIS_STYLE), ("⡠⠔⠉         ", "red")]
 
 
 def test_a_spike_among_2000_points_reaches_the_top() -> None:
@@ -71,11 +71,6 @@ def test_later_series_takes_a_shared_cell() -> None:
 def test_series_keep_their_own_cells() -> None:
     low, high = line(0, 0, style="red"), line(8, 8, style="blue")
     assert render([low, high], 3, 2) == [[("⠉⠉⠉", "blue")], [("⣀⣀⣀", "red")]]
-
-
-def test_legend_names_each_series_with_its_last_finite_value() -> None:
-    rows = render([line(1, 0.25, name="train"), line(2, 1, NAN, name="val")], 60, 8, title="loss")
-    assert picture(rows)[0].rstrip() == "loss  ━ train 0.25  ━ val 1"
 
 
 def test_steep_line_has_no_holes() -> None:
@@ -133,15 +128,15 @@ def test_unusable_y_range_is_ignored(y_range: tuple[float, float]) -> None:
     ],
 )
 def test_tick_labels(lo: float, hi: float, labels: list[str]) -> None:
-    assert [label for _, label in _ticks(lo, hi, most=5)] == labels
+    assert [label for _, label in ticks(lo, hi, most=5)] == labels
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6))
 def test_three_to_five_distinct_ticks_inside_the_range(lo: float, span: float) -> None:
-    ticks = _ticks(lo, lo + span, most=5)
-    assert 3 <= len(ticks) <= 5
-    assert len({label for _, label in ticks}) == len(ticks)
-    assert all(lo - 1e-3 * span <= value <= lo + span * 1.001 for value, _ in ticks)
+    found = ticks(lo, lo + span, most=5)
+    assert 3 <= len(found) <= 5
+    assert len({label for _, label in found}) == len(found)
+    assert all(lo - 1e-3 * span <= value <= lo + span * 1.001 for value, _ in found)
 
 
 VALUES = st.one_of(st.none(), st.floats(), st.floats(-10, 10), st.integers(-5, 5), st.just(10**400))
@@ -159,7 +154,7 @@ SERIES = st.builds(Series, st.text(max_size=8), st.lists(VALUES, max_size=12), s
 def test_always_the_asked_size(
     series: list[Series], width: int, height: int, text: str, y_range: tuple[float, float] | None
 ) -> None:
-    rows = render(series, width, height, title=text, x_label=text, y_range=y_range)
+    rows = render(series, width, height, x_label=text, y_range=y_range)
     assert len(rows) == max(0, height)
     assert all(sum(cell_len(part) for part, _ in row) == max(0, width) for row in rows)
     assert all(part.isprintable() for row in rows for part, _ in row)

@@ -1,36 +1,88 @@
-"""The chart widget: what is on the screen, and that it redraws only for a reason."""
+"""The chart widget and the grid of charts: what is on the screen, what keys and mouse do, and that it redraws only for
+a reason.
+"""
 
+from collections.abc import Iterator
+from contextlib import asynccontextmanager
+
+import numpy as np
 import pytest
+from textual import events
 from textual.app import App, ComposeResult
+from textual.binding import Binding
 from textual.geometry import Region
 
 from goe.core.chart import PALETTE_DARK, PALETTE_LIGHT
-from tui.widgets.braille import Series
+from tui.curves.columns import Columns, RunCurves
 from tui.widgets.chart import Chart
+from tui.widgets.chartgrid import ChartGrid
+from tui.widgets.panels import Look, Panel, Source, run_panels
 
-SIZE = (40, 12)
+STEPS = 101
 
 
-class ChartApp(App[None]):
+def curves(**values: list[float]) -> RunCurves:
+    """A record a step from 0, ten an epoch, two seconds a step."""
+    length = max(len(each) for each in values.values())
+    step = np.arange(float(length))
+    named = {name.replace("__", "/"): np.array(each, dtype=float) for name, each in values.items()}
+    empty = np.zeros(0)
+    return RunCurves("run", Columns(step, step / 10, 1000 + 2 * step, named), Columns(empty, empty, empty, {}))
+
+
+def rising(**values: float) -> RunCurves:
+    return curves(**{name: [value * n for n in range(STEPS)] for name, value in values.items()})
+
+
+def losses(*ys: list[float]) -> Panel:
+    """A panel with a curve for each."""
+    return Panel("loss", tuple(Source(f"run-{n}", "loss", (curves(loss=each),), n, n) for n, each in enumerate(ys)))
+
+
+class GridApp(App[None]):
+    def __init__(self, look: Look | None = None) -> None:
+        super().__init__()
+        self.looks: list[Look] = []
+        self.escaped = 0
+        self._grid = ChartGrid(look)
+
+    BINDINGS = [Binding("escape", "escaped", "")]  # noqa: RUF012
+
     def compose(self) -> ComposeResult:
-        yield Chart(title="loss", x_label="epoch")
+        yield self._grid
+
+    def on_mount(self) -> None:
+        self._grid.focus()
+
+    def action_escaped(self) -> None:
+        self.escaped += 1
+
+    def on_chart_grid_looked(self, message: ChartGrid.Looked) -> None:
+        self.looks.append(message.look)
 
     @property
-    def chart(self) -> Chart:
-        return self.query_one(Chart)
+    def grid(self) -> ChartGrid:
+        return self._grid
 
-    def text(self) -> str:
-        return "\n".join(self.chart.render_line(y).text for y in range(self.chart.size.height))
+    def text(self, place: int = 0) -> str:
+        chart = self.grid.charts[place]
+        return "\n".join(chart.render_line(y).text for y in range(chart.size.height))
 
     def colours(self) -> set[str]:
         """Foregrounds of the cells that hold braille."""
-        segments = [s for y in range(self.chart.size.height) for s in self.chart.render_line(y)]
+        chart = self.grid.charts[0]
+        segments = [s for y in range(chart.size.height) for s in chart.render_line(y)]
         drawn = [s for s in segments if any(0x2800 < ord(cell) <= 0x28FF for cell in s.text)]
         return {s.style.color.name.upper() for s in drawn if s.style and s.style.color}
 
 
-def curve(*ys: float, name: str = "train", style: str = "") -> Series:
-    return Series(name, list(range(len(ys))), list(ys), style)
+@asynccontextmanager
+async def showing(*panels: Panel, size: tuple[int, int] = (44, 12), look: Look | None = None) -> Iterator:
+    app = GridApp(look)
+    async with app.run_test(size=size) as pilot:
+        app.grid.show(panels)
+        await pilot.pause()
+        yield app, pilot
 
 
 @pytest.fixture
@@ -47,75 +99,240 @@ def refreshes(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Region, ...]]:
     return calls
 
 
-async def test_shows_its_series() -> None:
-    app = ChartApp()
-    async with app.run_test(size=SIZE) as pilot:
+async def test_shows_its_curves() -> None:
+    app = GridApp()
+    async with app.run_test(size=(44, 12)) as pilot:
+        await pilot.pause()
         assert "no data yet" in app.text()
-        app.chart.set_series([curve(3, 2, 1)])
+        app.grid.show([losses([3, 2, 1])])
         await pilot.pause()
         assert app.text().startswith("loss  ━ 1")
-        assert "epoch" in app.text()
-        app.chart.set_series([curve(3, 2, 1), curve(4, 3, name="val")], title="both")
-        assert app.text().startswith("both  ━ train 1  ━ val 3")
+        assert "step" in app.text()
+        app.grid.show([losses([3, 2, 1], [4, 3])])
+        await pilot.pause()
+        assert app.text().startswith("loss  ━ run-0 1  ━ run-1 3")
 
 
-async def test_equal_data_costs_nothing(refreshes: list[tuple[Region, ...]]) -> None:
-    app = ChartApp()
-    async with app.run_test(size=SIZE):
-        app.chart.set_series([curve(3, 2, 1)])
+async def test_the_same_again_costs_nothing(refreshes: list[tuple[Region, ...]]) -> None:
+    panel = losses([3, 2, 1])
+    async with showing(panel) as (app, _):
         app.text()
         refreshes.clear()
-        app.chart.set_series([curve(3, 2, 1)])
+        app.grid.show([panel])
+        app.grid.show([losses([3, 2, 1])])  # other objects, the same picture
         assert refreshes == []
 
 
 async def test_only_changed_rows_are_sent(refreshes: list[tuple[Region, ...]]) -> None:
-    app = ChartApp()
-    async with app.run_test(size=SIZE):
-        app.chart.set_series([curve(3, 2, 1, 1)])
+    async with showing(losses([3, 2, 1, 1])) as (app, _):
         before = app.text().splitlines()
         refreshes.clear()
-        app.chart.set_series([curve(3, 2, 1, 1.2)])
+        app.grid.show([losses([3, 2, 1, 1.2])])
         after = app.text().splitlines()
         (regions,) = refreshes
-        assert [region.y for region in regions] == [y for y in range(12) if before[y] != after[y]]
-        assert 0 < len(regions) < 12
+        assert [region.y for region in regions] == [y for y in range(len(after)) if before[y] != after[y]]
+        assert 0 < len(regions) < len(after)
 
 
-async def test_a_list_that_grows_after_the_call_is_noticed() -> None:
-    app = ChartApp()
-    async with app.run_test(size=SIZE):
-        ys = [3.0, 2.0]
-        app.chart.set_series([Series("train", [0, 1, 2], ys)])
-        ys.append(1.0)
-        app.chart.set_series([Series("train", [0, 1, 2], ys)])
-        assert app.text().startswith("loss  ━ 1")
-
-
-async def test_follows_the_size() -> None:
-    app = ChartApp()
-    async with app.run_test(size=SIZE) as pilot:
-        app.chart.set_series([curve(3, 2, 1)])
-        for size in ((20, 5), (6, 1), (60, 20)):
-            await pilot.resize_terminal(*size)
-            rows = app.text().splitlines()
-            assert (len(rows[0]), len(rows)) == size
-
-
-async def test_colours_follow_the_theme_unless_given() -> None:
-    app = ChartApp()
-    async with app.run_test(size=SIZE) as pilot:
-        app.chart.set_series([curve(1, 1), curve(3, 3, style="#112233"), curve(2, 2)])
-        assert app.colours() == {PALETTE_DARK[0], "#112233", PALETTE_DARK[2]}
+async def test_colours_follow_the_theme_unless_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = losses([1, 1], [3, 3], [2, 2])
+    async with showing(panel) as (app, pilot):
+        assert app.colours() == set(PALETTE_DARK[:3])
         app.theme = "textual-light"
         await pilot.pause()
-        assert app.colours() == {PALETTE_LIGHT[0], "#112233", PALETTE_LIGHT[2]}
-
-
-async def test_no_color_tells_series_apart_by_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+        assert app.colours() == set(PALETTE_LIGHT[:3])
     monkeypatch.setenv("NO_COLOR", "1")
-    app = ChartApp()
-    async with app.run_test(size=SIZE):
-        app.chart.set_series([curve(1, 1), curve(3, 3)])
-        styles = [s.style for y in range(12) for s in app.chart.render_line(y) if "⣀" in s.text or "⠉" in s.text]
-        assert [(bool(style.bold), bool(style.dim)) for style in styles if style] == [(False, True), (True, False)]
+    async with showing(panel) as (app, _):
+        assert app.text().startswith("loss  a run-0 1  b run-1 3  c run-2 2")
+        assert all(letter in app.text()[44:] for letter in "abc")
+
+
+async def test_as_many_columns_as_fit() -> None:
+    panels = run_panels(rising(loss=1, filter__rate=0.01, train__accuracy=0.01, lr=1, images_per_s=1))
+    async with showing(*panels, size=(160, 17)) as (app, pilot):
+        regions = [chart.region for chart in app.grid.charts]
+        assert len({region.x for region in regions}) == 3
+        assert {region.height for region in regions} <= {8, 9}
+        for size in ((40, 12), (400, 100), (20, 5), (1, 1), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+            for chart in app.grid.charts:
+                rows = [chart.render_line(y) for y in range(chart.size.height)]
+                assert {row.cell_length for row in rows} <= {chart.size.width}
+        assert [(chart.size.height, chart.size.width >= 36) for chart in app.grid.charts] == [(8, True)] * 5
+
+
+async def test_keys_move_between_charts_and_open_one() -> None:
+    panels = run_panels(rising(loss=1, filter__rate=0.01, train__accuracy=0.01, lr=1))
+    async with showing(*panels, size=(84, 24)) as (app, pilot):
+        for key, title in [
+            ("right", "filter"), ("h", "loss"), ("down", "accuracy"), ("l", "learning rate"), ("k", "filter"),
+            ("j", "learning rate"), ("up", "filter"), ("left", "loss"), ("G", "learning rate"), ("g", "loss"),
+            ("end", "learning rate"), ("home", "loss"), ("k", "loss"),
+        ]:  # fmt: skip
+            await pilot.press(key)
+            assert app.grid.chart.panel.title == title
+        await pilot.press("l", "enter")
+        await pilot.pause()
+        shown = [chart for chart in app.grid.charts if chart.region]
+        assert [chart.panel.title for chart in shown] == ["filter"]
+        assert shown[0].size.height == 24
+        await pilot.press("l")
+        await pilot.pause()
+        assert [chart.panel.title for chart in app.grid.charts if chart.region] == ["accuracy"]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert all(chart.region for chart in app.grid.charts)
+        assert app.escaped == 0
+        await pilot.press("escape")
+        assert app.escaped == 1
+
+
+async def test_a_crosshair_by_keys() -> None:
+    async with showing(*run_panels(rising(loss=2, lr=1)), size=(44, 24)) as (app, pilot):
+        await pilot.press("i")
+        assert app.text(0).startswith("loss @ 50  ━ 100")
+        assert app.text(1).startswith("learning rate @ 50  ━ 50")  # that of all charts
+        await pilot.press("right")
+        assert app.grid.cursor == pytest.approx(50 + app.grid.charts[0].step())
+        await pilot.press("h", "h")
+        assert app.grid.cursor == pytest.approx(50 - app.grid.charts[0].step())
+        await pilot.press("G")
+        assert app.text(0).startswith("loss @ 100  ━ 200")
+        await pilot.press("l")
+        assert app.grid.cursor == 100  # no further
+        await pilot.press("g")
+        assert app.text(0).startswith("loss @ 0  ━ 0")
+        await pilot.press("escape")
+        assert app.text(0).startswith("loss  ━ 200")
+        await pilot.press("i", "i")
+        assert app.grid.cursor is None
+
+
+async def test_zoom_and_pan_by_keys_are_those_of_all_charts() -> None:
+    async with showing(*run_panels(rising(loss=1, lr=1)), size=(44, 24)) as (app, pilot):
+        await pilot.press("shift+right", "0")
+        assert app.grid.span is None  # nothing to pan or reset
+        await pilot.press("z")
+        assert app.grid.span == (10, 90)
+        assert all(app.text(place).splitlines()[-1].split() == ["10", "step", "90"] for place in (0, 1))
+        await pilot.press("shift+left", "shift+left")
+        assert app.grid.span == (0, 80)
+        await pilot.press("shift+right")
+        assert app.grid.span == (20, 100)
+        await pilot.press("Z")
+        assert app.grid.span is None
+        await pilot.press("i", "G", "z")
+        assert app.grid.span == (20, 100)  # around the crosshair
+        await pilot.press("0")
+        assert app.grid.span is None
+
+
+async def test_look_by_keys() -> None:
+    async with showing(*run_panels(rising(loss=2)), size=(44, 12)) as (app, pilot):
+        await pilot.press("s")
+        assert app.text().startswith("loss  ━ ~")
+        await pilot.press("s", "s", "s")
+        assert [look.smoothing for look in app.looks] == [0.6, 0.9, 0.97, 0]
+        await pilot.press("y")
+        assert app.looks[-1].log
+        assert "100┤" in app.text()
+        await pilot.press("z", "X")
+        assert app.grid.span is None
+        assert app.text().splitlines()[-1].split() == ["0", "epoch", "10"]
+        await pilot.press("X")
+        assert app.text().splitlines()[-1].split() == ["0:00", "time", "3:20"]
+        await pilot.press("X")
+        assert app.looks[-1] == Look(log=True)
+
+
+async def test_the_look_it_begins_with() -> None:
+    async with showing(*run_panels(rising(loss=2)), look=Look("epoch", 0.6, True)) as (app, _):
+        assert app.text().splitlines()[-1].split() == ["0", "epoch", "10"]
+        assert app.text().startswith("loss  ━ ~")
+
+
+def turn(chart: Chart, kind: type[events.MouseEvent], x: int) -> None:
+    chart.post_message(kind(chart, x, 5, 0, 0, 0, False, False, False, screen_x=chart.region.x + x, screen_y=5))
+
+
+async def test_the_wheel_zooms_at_the_pointer() -> None:
+    async with showing(*run_panels(rising(loss=1))) as (app, pilot):
+        chart = app.grid.charts[0]
+        at = chart.x_at(20)
+        turn(chart, events.MouseScrollUp, 20)
+        await pilot.pause()
+        assert app.grid.span == pytest.approx((at * 0.2, at * 0.2 + 80))
+        assert chart.x_at(20) == pytest.approx(at, abs=chart.step())  # the y axis may be wider now
+        turn(chart, events.MouseScrollDown, 20)
+        await pilot.pause()
+        assert app.grid.span is None
+
+
+async def test_dragging_pans(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with showing(*run_panels(rising(loss=1))) as (app, pilot):
+        chart = app.grid.charts[0]
+        await pilot.press("z")
+        at = chart.x_at(20)
+        await pilot.mouse_down(chart, offset=(20, 5))
+        await pilot.hover(chart, offset=(22, 5))
+        assert chart.x_at(22) == pytest.approx(at, abs=1.0)  # what was pressed on stays under the pointer
+        assert app.grid.span[0] < 10
+        await pilot.mouse_up(chart, offset=(22, 5))
+        before = app.grid.span
+        await pilot.hover(chart, offset=(30, 5))
+        assert app.grid.span == before
+
+
+async def test_pointing_shows_values_and_clicks_choose_and_open() -> None:
+    async with showing(*run_panels(rising(loss=1, lr=1)), size=(84, 12)) as (app, pilot):
+        first, second = app.grid.charts
+        await pilot.hover(second, offset=(20, 5))
+        x = second.x_at(20)
+        assert app.text(0).startswith(f"loss @ {round(x)}  ━ {round(x)}")
+        await pilot.hover(second, offset=(0, 5))  # the axis
+        assert app.text(0).startswith("loss  ━ 100")
+        await pilot.click(second, offset=(20, 5))
+        assert app.grid.chart is second
+        await pilot.click(second, offset=(20, 5), times=2)
+        await pilot.pause()
+        assert not first.region
+        await pilot.press("z")
+        await pilot.click(second, offset=(20, 5), times=2)
+        await pilot.pause()
+        assert app.grid.span is None
+        assert app.grid.full
+        await pilot.click(second, offset=(20, 5), times=2)
+        await pilot.pause()
+        assert first.region
+
+
+async def test_keys_hold_the_crosshair_against_the_mouse() -> None:
+    async with showing(*run_panels(rising(loss=1))) as (app, pilot):
+        await pilot.press("i")
+        await pilot.hover(app.grid.charts[0], offset=(10, 5))
+        assert app.grid.cursor == 50
+
+
+async def test_charts_come_and_go_with_their_metrics() -> None:
+    async with showing(*run_panels(rising(loss=1, lr=1)), size=(84, 12)) as (app, pilot):
+        await pilot.press("l")
+        app.grid.show(run_panels(rising(loss=1, filter__rate=1, lr=1)))
+        await pilot.pause()
+        assert app.grid.chart.panel.title == "learning rate"
+        assert len(app.query(Chart)) == 3
+        app.grid.show(run_panels(rising(loss=1)))
+        await pilot.pause()
+        assert app.grid.chart.panel.title == "loss"
+        assert len(app.query(Chart)) == 1
+        app.grid.show(())
+        await pilot.press("i", "z", "l", "G", "enter", "shift+left")
+        assert "no data yet" in app.text()
+
+
+async def test_names_that_are_no_text() -> None:
+    nasty = "loss\x1b[31m\n[bold]\u202e" + "é" * 300
+    async with showing(*run_panels(curves(**{nasty: [1.0, 2.0]}))) as (app, _):
+        rows = app.text().splitlines()
+        assert rows[0].startswith("loss�[31m�[bold]�é")
+        assert {len(row) for row in rows} == {app.grid.charts[0].size.width}

@@ -150,25 +150,6 @@ def test_the_plan_survives_a_broken_queue_file(lab: Lab) -> None:
     assert read_overview(lab.runs, plan).queue_problems == ()
 
 
-def test_detail_follows_metrics_and_counts_bad_records(lab: Lab) -> None:
-    run = lab.running()
-    lab.metrics(run, 1, 20)
-    reader = RunReader(run)
-    first = reader.read()
-    curves = {one.name: one for one in (*first.curves.loss, *first.curves.filtering)}
-    assert set(curves) == {"total", "ce", "val", "rate", "precision", "recall"}
-    assert list(curves["total"].y)[:2] == [2.0, 1.0]
-    assert list(curves["val"].x) == [10.0, 20.0]
-    assert first.bad_records == 0
-    with run.metrics_file.open("ab") as file:
-        file.write(b'{"kind":"train", cut\n')
-    lab.metrics(run, 21, 30)
-    second = reader.read()
-    assert second.bad_records == 1
-    assert len(second.curves.loss[0].x) == 30
-    assert reader.read().curves is second.curves  # nothing new, nothing made anew
-
-
 def test_only_the_end_of_a_large_log_is_read(tmp_path: Path) -> None:
     path = tmp_path / "train.log"
     tail = LogTail(path)

@@ -1,4 +1,4 @@
-"""Everything the page of one run shows."""
+"""Everything the page of one run shows but its curves."""
 
 import contextlib
 import time
@@ -6,23 +6,12 @@ from pathlib import Path
 
 from goe.core.errors import RunError
 from goe.core.overview import view_run
-from goe.core.records import CheckpointIndex, Metric, MetricsTail, series
+from goe.core.records import CheckpointIndex
 from goe.core.rundir import RunDir, read_json
-from tui.messages import Checkpoint, Curves, RunDetail
+from tui.messages import Checkpoint, RunDetail
 from tui.reading.base import guarded
 from tui.reading.log import LogTail
 from tui.reading.surface import SurfaceTail
-from tui.widgets.braille import Series
-
-LOSS = {
-    "loss": "total",
-    "loss/ce": "ce",
-    "loss/oe": "oe",
-    "loss/mix": "mix",
-    "loss/energy": "energy",
-    "loss/aux": "aux",
-}
-FILTERING = {"filter/rate": "rate", "filter/precision": "precision", "filter/recall": "recall"}
 
 
 class RunReader:
@@ -32,8 +21,6 @@ class RunReader:
 
     def __init__(self, run: RunDir) -> None:
         self.run = run
-        self._metrics = MetricsTail(run.metrics_file)
-        self._curves = Curves()
         self._log = LogTail(run.log_file)
         self._surface = SurfaceTail(run)
 
@@ -43,36 +30,18 @@ class RunReader:
 
     def _read(self, run: RunDir) -> RunDetail:
         now = time.time()
-        if self._metrics.poll():
-            self._curves = make_curves(self._metrics.records)
         self._log.poll()
         view = view_run(run, now)
         self._surface.poll(view.config)
         return RunDetail(
             view,
             now,
-            self._curves,
-            self._metrics.bad + (self._metrics.cut and not view.state.is_live),
             self._log.lines,
             self._log.cut,
             read_checkpoints(run),
             self._surface.field,
             self._surface.problem,
         )
-
-
-def make_curves(records: list[Metric]) -> Curves:
-    """The curves of a run's charts: training values per record, validation per epoch."""
-    return Curves(
-        loss=_curves(records, LOSS) + _curves(records, {"val/loss": "val"}, "epoch"),
-        filtering=_curves(records, FILTERING),
-        accuracy=_curves(records, {"train/accuracy": "train"}) + _curves(records, {"val/accuracy": "val"}, "epoch"),
-    )
-
-
-def _curves(records: list[Metric], names: dict[str, str], kind: str = "train") -> tuple[Series, ...]:
-    found = ((title, series(records, name, "epoch" if kind == "epoch" else "train")) for name, title in names.items())
-    return tuple(Series(title, steps, values) for title, (steps, values) in found if steps)
 
 
 def read_checkpoints(run: RunDir) -> tuple[Checkpoint, ...]:

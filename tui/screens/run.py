@@ -10,19 +10,23 @@ from textual.containers import Container
 from textual.widgets import Footer, Static
 
 from goe.core.overview import RunView
+from tui.curves.columns import RunCurves
 from tui.messages import Overview, RunDetail
 from tui.reading.base import Reader
+from tui.reading.curves import CurveReader
 from tui.reading.run import RunReader
 from tui.screens.base import STOP, GoeScreen, say
 from tui.session import Session
-from tui.widgets.chart import Chart
+from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.keytable import KeyTable
 from tui.widgets.logview import LogView
+from tui.widgets.panels import Look, run_panels
 from tui.widgets.runhead import CHECKPOINT_HEADINGS, alerts, checkpoint_cells, headline, subline
 from tui.widgets.surface import SurfaceView
 
 PANES = ("curves", "log", "checkpoints", "surface")
 """The last for runs on the spirals alone."""
+CURVES_MEMORY = "curves"
 _GRID_WIDTH, _GRID_HEIGHT = 110, 28
 
 
@@ -50,14 +54,16 @@ class RunScreen(GoeScreen):
         #curves { layout: vertical; }
         &.-wide #curves { layout: horizontal; }
         #files { layout: horizontal; }
-        Chart, SurfaceView { padding: 0 1; width: 1fr; height: 1fr; }
+        ChartGrid { width: 1fr; height: 2fr; }
+        &.-wide ChartGrid { width: 2fr; height: 1fr; }
+        SurfaceView { padding: 0 1; width: 1fr; height: 1fr; }
         #log-pane { width: 1fr; height: 1fr; }
         #checkpoints-pane { width: 1fr; height: 1fr; }
         LogView { padding: 0 1; scrollbar-size: 1 1; }
         .caption { height: 1; padding: 0 1; text-style: bold; }
 
         &.-grid #panes { display: none; }
-        &.-grid Chart, &.-grid SurfaceView { padding: 1 1 0 1; }
+        &.-grid ChartGrid, &.-grid SurfaceView { padding: 1 1 0 1; }
         &.-grid #files { padding-top: 1; }
         &.-grid.-all #checkpoints-pane { width: 64; }
         &.-grid.-all #curves { height: 3fr; }
@@ -67,7 +73,7 @@ class RunScreen(GoeScreen):
 
         SurfaceView { display: none; }
         &.-plane.-all SurfaceView, &.-surface SurfaceView { display: block; }
-        &.-curves #files, &.-surface #files, &.-surface Chart { display: none; }
+        &.-curves #files, &.-surface #files, &.-surface ChartGrid { display: none; }
         &.-log #curves, &.-log #checkpoints-pane { display: none; }
         &.-checkpoints #curves, &.-checkpoints #log-pane { display: none; }
         &.-short #sub, &.-tiny #sub, &.-tiny #alerts { display: none; }
@@ -79,6 +85,7 @@ class RunScreen(GoeScreen):
         super().__init__(session)
         self._view = view
         self._detail: RunDetail | None = None
+        self._curves: RunCurves | None = None
         self._only = ""
         """The pane chosen by the user; empty for all, or the first where they don't fit."""
 
@@ -90,8 +97,7 @@ class RunScreen(GoeScreen):
         yield Static(id="panes", markup=False)
         with Container(id="body"):
             with Container(id="curves"):
-                yield Chart(title="loss", x_label="step", id="loss")
-                yield Chart(title="filter", x_label="step", y_range=(0.0, 1.0), id="filter")
+                yield ChartGrid(self.session.memory.load(CURVES_MEMORY, Look), id="charts")
                 yield SurfaceView(id="surface")
             with Container(id="files"):
                 with Container(id="log-pane"):
@@ -114,13 +120,15 @@ class RunScreen(GoeScreen):
 
     def readers(self) -> dict[str, Reader]:
         """The run."""
-        return {"run": RunReader(self._view.run)}
+        return {"run": RunReader(self._view.run), "curves": CurveReader(self._view.run)}
 
     def take(self, what: object) -> None:
         """The run was read, or the list."""
         match what:
             case RunDetail():
                 self.show_detail(what)
+            case RunCurves() if what.run_id == self._view.run_id:
+                self._show_curves(what)
             case Overview():
                 self._show_overview(what)
 
@@ -139,8 +147,6 @@ class RunScreen(GoeScreen):
         if old is None or (old.view.config is None) != (detail.view.config is None):
             self._arrange()  # what it is trained on is known only now
         self.query_one(SurfaceView).show(detail.surface, detail.surface_problem)
-        if old is None or detail.curves is not old.curves:
-            self._show_curves(detail)
         if old is None or detail.log is not old.log:
             self.query_one(LogView).set_lines(detail.log)
             say(self.query_one("#log-caption", Static), "log, its last 256 kB" if detail.log_cut else "log")
@@ -151,15 +157,17 @@ class RunScreen(GoeScreen):
         view = detail.view
         say(self.query_one("#head", Static), headline(detail, dark=self.app.current_theme.dark))
         say(self.query_one("#sub", Static), f"{view.run_id}   {subline(view)}")
-        say(self.query_one("#alerts", Static), alerts(detail))
+        say(self.query_one("#alerts", Static), alerts(detail, self._curves))
 
-    def _show_curves(self, detail: RunDetail) -> None:
-        self.query_one("#loss", Chart).set_series(detail.curves.loss)
-        chart = self.query_one("#filter", Chart)
-        if detail.curves.filtering or _filters(detail.view):
-            chart.set_series(detail.curves.filtering, title="filter")
-        else:
-            chart.set_series(detail.curves.accuracy, title="accuracy")
+    def _show_curves(self, curves: RunCurves) -> None:
+        self._curves = curves
+        self.query_one(ChartGrid).show(run_panels(curves))
+        if self._detail is not None:
+            self._show_head(self._detail)
+
+    def on_chart_grid_looked(self, message: ChartGrid.Looked) -> None:
+        """Keep how curves are shown."""
+        self.session.memory.store(CURVES_MEMORY, message.look)
 
     def on_resize(self, _: events.Resize) -> None:
         """Choose between all panes and one."""
@@ -218,8 +226,3 @@ class RunScreen(GoeScreen):
 def _tabs(panes: tuple[str, ...], shown: str) -> Text:
     parts = [(f"{place} {pane}", "bold underline" if pane == shown else "dim") for place, pane in enumerate(panes, 1)]
     return Text("   ").join(Text(*part) for part in parts)
-
-
-def _filters(view: RunView) -> bool:
-    found = getattr(view.config.method, "filter", None) if view.config else None
-    return found is not None and found.strategy != "none"

@@ -1,26 +1,53 @@
-"""A line chart: series in, braille out (`tui.widgets.braille`), drawn again only when data, size or theme changed."""
+"""A chart: the curves of a panel as braille, drawn again only when data, view, size or theme changed.
 
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import ClassVar
+It says what the mouse means by messages and changes nothing itself: views of several charts are linked.
+"""
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, TypeAlias
 
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.geometry import Region, Size
+from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
 from goe.core.chart import PALETTE_DARK, PALETTE_LIGHT
-from tui.widgets.braille import AXIS_STYLE, TITLE_STYLE, Row, Series, render
+from tui.widgets.axes import epoch_text, step_text, time_text
+from tui.widgets.dots import AXIS_STYLE, TITLE_STYLE, Row
+from tui.widgets.panels import Look, Panel, Source, shaped
+from tui.widgets.plot import Axes, Curve, Plot, plot, whole
+from tui.widgets.span import Span
 
-NO_COLOR_STYLES = ("bold", "dim", "none")
+ZOOM = 0.8
+"""Of the width in view, what one step of zooming leaves."""
+
+X_TEXT = {"step": step_text, "epoch": epoch_text, "time": time_text}
+FULL_LEGEND = 6
+"""Rows that the legend of a chart alone may take."""
+
+PLAIN = Look()
+
+_Key: TypeAlias = tuple[tuple[int, ...], int, str, Look, str, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is shown of a panel, and how."""
+
+    look: Look = PLAIN
+    span: Span | None = None
+    """What of the x axis is in view; None for all."""
+    cursor: float | None = None
+    """Where the crosshair stands."""
+    full: bool = False
+    """Whether the chart is shown alone."""
 
 
 class Chart(Widget):
-    """Curves over epochs or steps.
-
-    A series without a style gets the next colour of the palette, or a weight where NO_COLOR is set.
-    """
+    """One panel's curves."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {"chart--title", "chart--axis"}
     DEFAULT_CSS = """
@@ -30,41 +57,95 @@ class Chart(Widget):
     Chart > .chart--title {
         text-style: bold;
     }
+    Chart.-selected > .chart--title {
+        text-style: bold underline;
+        color: $primary;
+    }
     Chart > .chart--axis {
         color: $text-muted;
     }
     """
 
-    def __init__(
-        self,
-        series: Sequence[Series] = (),
-        *,
-        title: str = "",
-        x_label: str = "",
-        y_range: tuple[float, float] | None = None,
-        id: str | None = None,  # noqa: A002 - textual's name for it
-        classes: str | None = None,
-    ) -> None:
-        super().__init__(id=id, classes=classes)
-        self._chart_title = title
-        self._x_label = x_label
-        self._y_range = y_range
-        self._series = _frozen(series)
+    class FromChart(Message):
+        """What the mouse did on a chart."""
+
+        def __init__(self, chart: "Chart") -> None:
+            super().__init__()
+            self.chart = chart
+
+    class Picked(FromChart):
+        """It was pressed on."""
+
+    class Opened(FromChart):
+        """It was double-clicked."""
+
+    class Zoomed(FromChart):
+        """The wheel turned at an x."""
+
+        def __init__(self, chart: "Chart", at: float, factor: float) -> None:
+            super().__init__(chart)
+            self.at, self.factor = at, factor
+
+    class Dragged(FromChart):
+        """It was pulled by a share of its width; to the left is forward."""
+
+        def __init__(self, chart: "Chart", share: float) -> None:
+            super().__init__(chart)
+            self.share = share
+
+    class Pointed(FromChart):
+        """The mouse is at this x, or left (None)."""
+
+        def __init__(self, chart: "Chart", x: float | None) -> None:
+            super().__init__(chart)
+            self.x = x
+
+    def __init__(self, panel: Panel | None = None) -> None:
+        super().__init__()
+        self.panel = panel or Panel("", ())
+        self._view = View()
+        self._plot = Plot(0, 0, (), Axes())
         self._rows: list[Row] = []
         self._strips: list[Strip] = []
         self._drawn_size: Size | None = None
+        self._shaped: dict[_Key, tuple[Source, Curve]] = {}
+        self._dragged_from: int | None = None
 
-    def set_series(self, series: Sequence[Series], *, title: str | None = None) -> None:
-        """Show these curves; `title` None keeps the title. Data equal to what is shown costs no redraw."""
-        title = self._chart_title if title is None else title
-        drawn = _frozen(series)
-        if (drawn, title) == (self._series, self._chart_title):
+    @property
+    def whole(self) -> Span | None:
+        """The whole x axis."""
+        return whole([self._shape(source) for source in self.panel.sources])
+
+    @property
+    def in_view(self) -> Span | None:
+        """What of the x axis is shown."""
+        return self._view.span or self.whole
+
+    def show(self, panel: Panel, view: View) -> None:
+        """Show this; what is shown already costs no redraw."""
+        if panel is self.panel and view == self._view:
             return
-        self._series, self._chart_title = drawn, title
-        if self._drawn_size is not None and self._drawn_size == self.size:
-            self._refresh_changed_rows()
-        else:
+        only_cursor = panel is self.panel and replace(view, cursor=None) == replace(self._view, cursor=None)
+        self.panel, self._view = panel, view
+        if self._drawn_size is None or self._drawn_size != self.size or not self.size:
+            self._drawn_size = None
             self.refresh()
+            return
+        before = self._rows
+        self._draw(replot=not only_cursor)
+        # Only rows that differ are sent: over SSH a new point at the end of a curve is a few rows, not the chart.
+        changed = [y for y, (old, new) in enumerate(zip(before, self._rows, strict=True)) if old != new]
+        if changed:
+            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
+
+    def x_at(self, cell: int) -> float | None:
+        """The x that a column of the chart's cells stands for."""
+        return self._plot.x_at(cell)
+
+    def step(self) -> float:
+        """The x from one cell to the next."""
+        view, canvas = self._plot.x_range, self._plot.canvas
+        return (view[1] - view[0]) / max(1, canvas.width - 1) if canvas else 0.0
 
     def render_line(self, y: int) -> Strip:
         """Textual's Line API: row y of the picture."""
@@ -73,41 +154,100 @@ class Chart(Widget):
         return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
 
     def notify_style_update(self) -> None:
-        """Forget the picture when the theme changes: its colours are part of it."""
+        """Forget the picture when theme or selection changes: its colours are part of it."""
         super().notify_style_update()
         self._drawn_size = None
 
-    def _refresh_changed_rows(self) -> None:
-        """Send only rows that differ: over SSH a new point at the end of a curve is a few rows, not the chart."""
-        before = self._rows
-        self._draw()
-        changed = [y for y, (old, new) in enumerate(zip(before, self._rows, strict=True)) if old != new]
-        if changed:
-            self.refresh(*(Region(0, y, self.size.width, 1) for y in changed))
-
-    def _draw(self) -> None:
+    def _draw(self, *, replot: bool = True) -> None:
+        if replot or self._drawn_size != self.size:
+            kept, self._shaped = self._shaped, {}
+            curves = [self._shape(source, kept) for source in self.panel.sources]
+            self._plot = plot(curves, self.size.width, self.size.height, self._axes())
         self._drawn_size = self.size
-        series = self._styled_series()
-        self._rows = render(series, *self.size, title=self._chart_title, x_label=self._x_label, y_range=self._y_range)
-        base, parts = self.rich_style, {"": self.rich_style}
-        for name in (TITLE_STYLE, AXIS_STYLE):
-            parts[name] = self.get_component_rich_style(f"chart--{name}")
-        for one in series:
-            parts[one.style] = base + Style.parse(one.style)
-        self._strips = [
-            Strip([Segment(text, parts[style]) for text, style in row], self.size.width) for row in self._rows
-        ]
+        self._rows = self._plot.rows(self._view.cursor)
+        self._strips = [Strip(self._segments(row), self.size.width) for row in self._rows]
 
-    def _styled_series(self) -> list[Series]:
-        palette: tuple[str, ...] = PALETTE_DARK if self.app.current_theme.dark else PALETTE_LIGHT
-        if self.app.no_color:
-            palette = NO_COLOR_STYLES
-        return [
-            one if one.style else replace(one, style=palette[index % len(palette)])
-            for index, one in enumerate(self._series)
-        ]
+    def _segments(self, row: Row) -> list[Segment]:
+        return [Segment(text, self._style(style)) for text, style in row]
+
+    def _style(self, style: str) -> Style:
+        if style in {TITLE_STYLE, AXIS_STYLE}:
+            return self.get_component_rich_style(f"chart--{style}")
+        return self.rich_style + Style.parse(style)
+
+    def _axes(self) -> Axes:
+        look = self._view.look
+        return Axes(
+            self.panel.title,
+            look.x,
+            self._view.span,
+            self.panel.y_range if self._view.span is None else None,
+            look.log,
+            X_TEXT[look.x],
+            self.panel.names or self._view.full,
+            FULL_LEGEND if self._view.full else 1,
+        )
+
+    def _shape(self, source: Source, kept: dict[_Key, tuple[Source, Curve]] | None = None) -> Curve:
+        """The source's curve, shaped again only if its data, the look or the theme changed."""
+        style = curve_style(source.colour, dark=self.app.current_theme.dark, no_color=self.app.no_color)
+        signed = self.panel.signed or (self.app.no_color and len(self.panel.sources) > 1)
+        look = _shaping(self._view.look)
+        key = (tuple(map(id, source.runs)), source.place, source.metric, look, style, signed)
+        known = self._shaped.get(key) or (kept or {}).get(key)
+        self._shaped[key] = known or (source, shaped(source, look, style, signed=signed))
+        return self._shaped[key][1]
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Begin to drag."""
+        self.capture_mouse()
+        self._dragged_from = event.x
+        self.post_message(self.Picked(self))
+
+    def on_mouse_up(self, _: events.MouseUp) -> None:
+        """End of dragging."""
+        self.release_mouse()
+        self._dragged_from = None
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Pan while a button is down, else point."""
+        canvas = self._plot.canvas
+        if self._dragged_from is None or canvas is None:
+            self.post_message(self.Pointed(self, self.x_at(event.x)))
+        elif event.x != self._dragged_from:
+            self.post_message(self.Dragged(self, (self._dragged_from - event.x) / canvas.width))
+            self._dragged_from = event.x
+
+    def on_leave(self, _: events.Leave) -> None:
+        """Point nowhere."""
+        self.post_message(self.Pointed(self, None))
+
+    def on_click(self, event: events.Click) -> None:
+        """A double click opens."""
+        if event.chain == 2:
+            self.post_message(self.Opened(self))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Zoom in at the pointer."""
+        self._wheel(event, ZOOM)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Zoom out at the pointer."""
+        self._wheel(event, 1 / ZOOM)
+
+    def _wheel(self, event: events.MouseEvent, factor: float) -> None:
+        at = self.x_at(event.x)
+        if at is not None:
+            event.stop()
+            self.post_message(self.Zoomed(self, at, factor))
 
 
-def _frozen(series: Sequence[Series]) -> tuple[Series, ...]:
-    """A copy that a caller who goes on appending to its lists can't change behind our back."""
-    return tuple(replace(one, x=tuple(one.x), y=tuple(one.y)) for one in series)
+def _shaping(look: Look) -> Look:
+    """What of the look shapes a curve."""
+    return Look(look.x, look.smoothing)
+
+
+def curve_style(colour: int, *, dark: bool, no_color: bool) -> str:
+    """The rich style of a place in the palette; without colours letters tell curves apart."""
+    palette = PALETTE_DARK if dark else PALETTE_LIGHT
+    return "" if no_color else palette[colour % len(palette)]

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from goe.core.chart import PALETTE_DARK, Chart, Figure, Line
-from tui.widgets.braille import AXIS_STYLE, Row, Series, render
+from tui.widgets.braille import Series, render
+from tui.widgets.dots import AXIS_STYLE, Row
 
 PALETTE = PALETTE_DARK
 """A terminal doesn't say its background; these are read on either, the yellow one but for white."""
@@ -24,7 +25,7 @@ DOTTED = 4
 """Every how many dots a dotted line has one."""
 
 
-def picture(figure: Figure, columns: int, *, colour: bool) -> Group:
+def picture(figure: Figure, columns: int, *, colour: bool, palette: Sequence[str] = PALETTE) -> Group:
     """The figure in `columns` cells. With colours, up to six lines share a chart and one legend tells them apart;
     without, each has a chart of its own with the same axes.
     """
@@ -32,11 +33,12 @@ def picture(figure: Figure, columns: int, *, colour: bool) -> Group:
     across = _across(len(charts), columns)
     width = max(1, min(MAX_COLUMNS, (columns + GAP) // across - GAP))
     height = max(MIN_ROWS, min(MAX_ROWS, width // (4 if across == 1 else 5)))
+    colours = palette if colour else ()
     grid = Table.grid(padding=(0, GAP, 0, 0))
     for start in range(0, len(charts), across):
-        grid.add_row(*(_drawn(chart, width, height, colour=colour) for chart in charts[start : start + across]))
+        grid.add_row(*(_drawn(chart, width, height, colours) for chart in charts[start : start + across]))
     heading = Text(figure.title, "bold" if colour else "")
-    return Group(heading, *_legend(figure.legend(), columns, colour=colour), grid)
+    return Group(heading, *_legend(figure.legend(), columns, colours), grid)
 
 
 def _across(count: int, columns: int) -> int:
@@ -68,15 +70,15 @@ def _reach(axis: Iterable[Sequence[float]]) -> tuple[float, float] | None:
     return (min(values), max(values)) if values else None
 
 
-def _legend(lines: Sequence[Line], columns: int, *, colour: bool) -> list[Text]:
+def _legend(lines: Sequence[Line], columns: int, colours: Sequence[str]) -> list[Text]:
     """As many entries a row as fit. Without colours only what no chart's title says: the dotted lines, and a line that
     is the only one.
     """
-    if not colour and len({line.place for line in lines if line.place is not None}) > 1:
+    if not colours and len({line.place for line in lines if line.place is not None}) > 1:
         lines = [line for line in lines if line.place is None]
     rows: list[Text] = []
     for line in lines:
-        entry = Text().append("┈ " if line.dotted else "━ ", _style(line) if colour else "").append(line.name)
+        entry = Text().append("┈ " if line.dotted else "━ ", _style(line, colours)).append(line.name)
         if rows and rows[-1].cell_len + GAP + entry.cell_len <= columns:
             rows[-1].append(" " * GAP).append_text(entry)
         else:
@@ -84,14 +86,15 @@ def _legend(lines: Sequence[Line], columns: int, *, colour: bool) -> list[Text]:
     return rows
 
 
-def _drawn(chart: Chart, width: int, height: int, *, colour: bool) -> Text:
+def _drawn(chart: Chart, width: int, height: int, colours: Sequence[str]) -> Text:
     title = " · ".join(part for part in (chart.title, chart.y_label) if part)
-    heading = Text(title if len(title) <= width else chart.title or title, "bold" if colour else "")
+    heading = Text(title if len(title) <= width else chart.title or title, "bold" if colours else "")
     heading.truncate(width, overflow="ellipsis")
     size = 2 * width, 4 * height
-    series = [_series(line, *_dotted(line.x, edge, size)) for line in chart.lines for edge in line.band or ()]
+    series = [_series(line, colours, *_dotted(line.x, edge, size)) for line in chart.lines for edge in line.band or ()]
     series += [
-        _series(line, *(_dotted(line.x, line.y, size) if line.dotted else (line.x, line.y))) for line in chart.lines
+        _series(line, colours, *(_dotted(line.x, line.y, size) if line.dotted else (line.x, line.y)))
+        for line in chart.lines
     ]  # later ones stand before earlier ones
     rows = render(
         series,
@@ -100,10 +103,9 @@ def _drawn(chart: Chart, width: int, height: int, *, colour: bool) -> Text:
         x_label=chart.x_label,
         y_range=chart.y_range,
         x_reach=chart.x_range,
-        legend=False,
     )
     return Text("\n").join(
-        [*([heading] if heading.plain else []), *(_text(row, colour=colour) for row in rows), Text()]
+        [*([heading] if heading.plain else []), *(_text(row, colour=bool(colours)) for row in rows), Text()]
     )
 
 
@@ -114,12 +116,15 @@ def _text(row: Row, *, colour: bool) -> Text:
     return line
 
 
-def _style(line: Line) -> str:
-    return GREY if line.place is None else PALETTE[line.place % len(PALETTE)]
+def _style(line: Line, colours: Sequence[str]) -> str:
+    """Without any colours none."""
+    if not colours:
+        return ""
+    return GREY if line.place is None else colours[line.place % len(colours)]
 
 
-def _series(line: Line, x: Sequence[float | None], y: Sequence[float | None]) -> Series:
-    return Series(line.name, x, y, _style(line))
+def _series(line: Line, colours: Sequence[str], x: Sequence[float | None], y: Sequence[float | None]) -> Series:
+    return Series(line.name, x, y, _style(line, colours))
 
 
 def _dotted(

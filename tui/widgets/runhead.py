@@ -5,6 +5,7 @@ from rich.text import Text
 from goe.core.overview import RunView
 from goe.core.report import NOTHING, duration, ended_by, number, percent, state_label
 from goe.core.state import RunState
+from tui.curves.columns import RunCurves
 from tui.messages import Checkpoint, RunDetail
 from tui.widgets.keytable import Cell, Heading
 from tui.widgets.runcells import epoch, eta, speed, spent, state_colour
@@ -65,11 +66,11 @@ def subline(view: RunView) -> str:
     return " · ".join(parts)
 
 
-def alerts(detail: RunDetail) -> str:
-    """What went wrong, a line each; empty when nothing did."""
-    bad = detail.bad_records
+def alerts(detail: RunDetail, curves: RunCurves | None = None) -> str:
+    """What went wrong, a line each; empty when nothing did. A cut record is none while the run writes on."""
+    bad = curves.bad + (curves.cut and not detail.view.state.is_live) if curves else 0
     warning = detail.view.status.warning if detail.view.status else None
-    lines = [line for line in (detail.view.problem, warning) if line]
+    lines = [line for line in (detail.view.problem, warning, curves.problem if curves else None) if line]
     if bad:
         lines.append(f"{bad} bad metrics record{'s' if bad > 1 else ''} left out: damaged lines in metrics.jsonl")
     lines += [f"checkpoint {one.name}: {one.problem}" for one in detail.checkpoints if one.problem]
