@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from textual.message import Message
 
+from goe.core.chart import Figure
 from goe.core.overview import RunView
 from goe.core.records import Values
 from goe.core.table import Block
@@ -53,6 +54,24 @@ class RunDetail:
     surface: Field | None = None
     """Confidence over the plane, of a spiral run after its evaluation."""
     surface_problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """The scores of one evaluation result of a run, and which others there are."""
+
+    run_id: str
+    names: tuple[str, ...] = ()
+    """Of all results: checkpoint, score and protocol."""
+    name: str = ""
+    """Of the one that is drawn."""
+    sets: tuple[str, ...] = ()
+    """Its OOD test sets."""
+    ood: str = ""
+    """The set that is drawn; empty for all."""
+    figure: Figure | None = None
+    problem: str | None = None
+    """Why there is nothing to draw."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from tui.reading.base import Reader
 from tui.reading.curves import CurveReader
 from tui.reading.run import RunReader
 from tui.screens.base import STOP, GoeScreen, say
+from tui.screens.histogram import HistogramScreen
 from tui.session import Session
 from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.keytable import KeyTable
@@ -43,6 +44,7 @@ class RunScreen(GoeScreen):
         Binding("3,c", "only('checkpoints')", "checkpoints", show=False),
         Binding("4", "only('surface')", "surface", show=False),
         Binding("0", "only('')", "all", show=False),
+        Binding("H", "histogram", "score histograms", show=False),
     ]
     CSS = """
     RunScreen {
@@ -186,6 +188,10 @@ class RunScreen(GoeScreen):
         else:
             panes = self._panes()
             self.action_only(panes[(panes.index(self._shown()) + step) % len(panes)])
+
+    async def action_histogram(self) -> None:
+        """How the evaluation's scores are spread."""
+        await self.app.push_screen(HistogramScreen(self.session, self._view))
 
     def action_back(self) -> None:
         """One layer out: from a pane alone to all panes, from the page to the list."""
