@@ -162,7 +162,10 @@ class Chart(Widget):
         if replot or self._drawn_size != self.size:
             kept, self._shaped = self._shaped, {}
             curves = [self._shape(source, kept) for source in self.panel.sources]
-            self._plot = plot(curves, self.size.width, self.size.height, self._axes())
+            axes = self._axes()
+            same = (self._plot.axes, self._drawn_size) == (axes, self.size)
+            if not (same and list(map(id, self._plot.curves)) == list(map(id, curves))):
+                self._plot = plot(curves, self.size.width, self.size.height, axes)
         self._drawn_size = self.size
         self._rows = self._plot.rows(self._view.cursor)
         self._strips = [Strip(self._segments(row), self.size.width) for row in self._rows]

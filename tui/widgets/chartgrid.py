@@ -109,7 +109,8 @@ class ChartGrid(ScrollableContainer):
         self.mount_all(missing)
         if missing or len(panels) != self._arranged:
             self._arrange()
-        self._update()
+        for chart in self.charts:
+            chart.call_later(self._show_chart, chart)  # each for itself, so that a key need not wait for all
 
     def on_mount(self) -> None:
         """Say that there is nothing yet."""
@@ -140,10 +141,14 @@ class ChartGrid(ScrollableContainer):
         self.styles.grid_rows = "1fr" if down <= fit else str(max(1, height // fit))
 
     def _update(self) -> None:
-        place = self._place()
-        for index, (chart, panel) in enumerate(zip(self.charts, self._panels, strict=True)):
-            chart.set_class(index == place, "-selected")
-            chart.show(panel, View(self.look, self.span, self.cursor, self.full))
+        for chart in self.charts:
+            self._show_chart(chart)
+
+    def _show_chart(self, chart: Chart) -> None:
+        if chart in self.charts:  # else removed meanwhile
+            place = self.charts.index(chart)
+            chart.set_class(place == self._place(), "-selected")
+            chart.show(self._panels[place], View(self.look, self.span, self.cursor, self.full))
 
     def _place(self) -> int:
         titles = [panel.title for panel in self._panels]

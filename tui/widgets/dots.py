@@ -83,7 +83,7 @@ def trace(buckets: Iterable[Bucket | None], y_range: tuple[float, float], column
         first, low, high, last = (dot_row(y, y_range, rows) for y in bucket[1:])
         masks[col] |= column(low, high)
         if last_col >= 0:
-            _join(masks, last_col, last_row, col, first)
+            join(masks, last_col, last_row, col, first)
         last_col, last_row = col, last
     return masks
 
@@ -101,7 +101,7 @@ def column(a: int, b: int) -> int:
     return ((2 << abs(a - b)) - 1) << min(a, b)
 
 
-def _join(masks: list[int], col_a: int, row_a: int, col_b: int, row_b: int) -> None:
+def join(masks: list[int], col_a: int, row_a: int, col_b: int, row_b: int) -> None:
     """Draw the line between two dots of different columns.
 
     A flat line gets one dot a column; a steep one fills in each column the rows it passes within half a column,

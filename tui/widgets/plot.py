@@ -4,7 +4,7 @@ Pure: curves and a size in, a `Plot` out, which draws its rows with or without a
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,6 @@ from tui.widgets.braille import MIN_HEIGHT, MIN_WIDTH, NO_DATA
 from tui.widgets.dots import (
     AXIS_STYLE,
     TITLE_STYLE,
-    Bucket,
     Canvas,
     Row,
     column,
@@ -23,12 +22,11 @@ from tui.widgets.dots import (
     fit,
     notice,
     printable,
-    trace,
 )
 from tui.widgets.span import Span
 
 if TYPE_CHECKING:
-    from tui.curves.shape import Envelope, Line
+    from tui.curves.shape import Line
 
 BAND, RAW, CURVE = 0, 1, 2
 """Layers: what lies lower gives way where a higher one is drawn."""
@@ -188,27 +186,10 @@ def _draw(canvas: Canvas, curves: Sequence[Curve], x_range: Span, y_range: Span)
 
 def _trace(line: "Line", x_range: Span, y_range: Span, canvas: Canvas) -> list[int]:
     from tui.curves.shape import envelope
+    from tui.widgets.tracing import trace_envelope
 
     columns = 2 * canvas.width
-    return trace(_buckets(envelope(line, x_range, columns), columns), y_range, columns, 4 * canvas.height)
-
-
-def _buckets(found: "Envelope", columns: int) -> Iterator[Bucket | None]:
-    """What falls into each dot column, and where the line comes from and goes to beyond the ends."""
-    values = (found.first, found.low, found.high, found.last)
-    places, joined = found.column.tolist(), found.joined.tolist()
-    if math.isfinite(found.left) and (not places or places[0] > 0):
-        yield _edge(0, found.left)
-    for place, linked, *ys in zip(places, joined, *(each.tolist() for each in values), strict=True):
-        if not linked:
-            yield None
-        yield (place, ys[0], ys[1], ys[2], ys[3])
-    if math.isfinite(found.right) and (not places or places[-1] < columns - 1):
-        yield _edge(columns - 1, found.right)
-
-
-def _edge(place: int, y: float) -> Bucket:
-    return place, y, y, y, y
+    return trace_envelope(envelope(line, x_range, columns), y_range, columns, 4 * canvas.height)
 
 
 def _band(low: Sequence[int], high: Sequence[int]) -> list[int]:
