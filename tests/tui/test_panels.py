@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tui.curves.columns import Columns, RunCurves
-from tui.widgets.panels import Look, Member, Source, letter, overlay_panels, run_panels, shaped
+from tui.widgets.panels import Look, Member, Source, letter, overlay_panels, reach, run_panels, shaped
 
 
 def columns(length: int = 0, **values: list[float]) -> Columns:
@@ -101,6 +101,14 @@ def test_x_is_what_was_chosen() -> None:
     source = Source("a", "loss", (run(loss=[1, 3, 5]),), 0, 0)
     assert list(shaped(source, Look(x="step"), "", signed=False).line.x) == [1, 2, 3]
     assert list(shaped(source, Look(x="time"), "", signed=False).line.x) == [0, 2, 4]
+
+
+def test_the_whole_x_axis_is_that_of_every_kind_of_record() -> None:
+    epochs = Columns(np.array([10.0, 20.0]), np.array([1.0, 2.0]), np.array([1020.0, 1060.0]), {"val/loss": np.ones(2)})
+    found = RunCurves("a", columns(3, loss=[1, 2, 3]), epochs)
+    assert reach(run_panels(found), "step") == (1, 20)
+    assert reach(run_panels(found), "time") == (0, 58)
+    assert reach((), "step") is None
 
 
 def test_letters() -> None:

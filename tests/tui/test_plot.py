@@ -166,6 +166,8 @@ def test_the_legend_says_mean_std_and_count_and_marks_smoothed_values() -> None:
     assert drawn(mean, width=40, height=6, title="loss", cursor=0)[0].rstrip() == "loss @ 0  ━ 1±0.5 n=3"
     unnamed = drawn(mean, width=40, height=6, title="loss", names=False, cursor=0)
     assert unnamed[0].rstrip() == "loss @ 0  ━ 1±0.5"
+    wide = Curve("goe", "", line(1000), band=(line(880), line(1120)), counts=line(3))
+    assert drawn(wide, width=40, height=6, title="images/s")[0].rstrip() == "images/s  ━ 1000±120 n=3"
     smoothed = Curve("goe", "", line(0.125), raw=line(0.5))
     assert drawn(smoothed, width=40, height=6, title="loss")[0].rstrip() == "loss  ━ ~0.125"
 

@@ -18,7 +18,7 @@ from goe.core.chart import PALETTE_DARK, PALETTE_LIGHT
 from tui.widgets.axes import epoch_text, step_text, time_text
 from tui.widgets.dots import AXIS_STYLE, TITLE_STYLE, Row
 from tui.widgets.panels import Look, Panel, Source, shaped
-from tui.widgets.plot import Axes, Curve, Plot, plot, whole
+from tui.widgets.plot import Axes, Curve, Plot, plot
 from tui.widgets.span import Span
 
 ZOOM = 0.8
@@ -38,8 +38,10 @@ class View:
     """What is shown of a panel, and how."""
 
     look: Look = PLAIN
+    reach: Span | None = None
+    """The whole x axis; None for that of the curves."""
     span: Span | None = None
-    """What of the x axis is in view; None for all."""
+    """What of it is in view; None for all."""
     cursor: float | None = None
     """Where the crosshair stands."""
     full: bool = False
@@ -111,16 +113,6 @@ class Chart(Widget):
         self._shaped: dict[_Key, tuple[Source, Curve]] = {}
         self._dragged_from: int | None = None
 
-    @property
-    def whole(self) -> Span | None:
-        """The whole x axis."""
-        return whole([self._shape(source) for source in self.panel.sources])
-
-    @property
-    def in_view(self) -> Span | None:
-        """What of the x axis is shown."""
-        return self._view.span or self.whole
-
     def show(self, panel: Panel, view: View) -> None:
         """Show this; what is shown already costs no redraw."""
         if panel is self.panel and view == self._view:
@@ -183,7 +175,7 @@ class Chart(Widget):
         return Axes(
             self.panel.title,
             look.x,
-            self._view.span,
+            self._view.span or self._view.reach,
             self.panel.y_range if self._view.span is None else None,
             look.log,
             X_TEXT[look.x],
@@ -191,14 +183,13 @@ class Chart(Widget):
             FULL_LEGEND if self._view.full else 1,
         )
 
-    def _shape(self, source: Source, kept: dict[_Key, tuple[Source, Curve]] | None = None) -> Curve:
+    def _shape(self, source: Source, kept: dict[_Key, tuple[Source, Curve]]) -> Curve:
         """The source's curve, shaped again only if its data, the look or the theme changed."""
         style = curve_style(source.colour, dark=self.app.current_theme.dark, no_color=self.app.no_color)
         signed = self.panel.signed or (self.app.no_color and len(self.panel.sources) > 1)
         look = _shaping(self._view.look)
         key = (tuple(map(id, source.runs)), source.place, source.metric, look, style, signed)
-        known = self._shaped.get(key) or (kept or {}).get(key)
-        self._shaped[key] = known or (source, shaped(source, look, style, signed=signed))
+        self._shaped[key] = kept.get(key) or (source, shaped(source, look, style, signed=signed))
         return self._shaped[key][1]
 
     def on_mouse_down(self, event: events.MouseDown) -> None:

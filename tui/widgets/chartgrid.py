@@ -11,7 +11,7 @@ from textual.containers import ScrollableContainer
 from textual.message import Message
 
 from tui.widgets.chart import PLAIN, ZOOM, Chart, View
-from tui.widgets.panels import SMOOTHINGS, X_AXES, Look, Panel
+from tui.widgets.panels import SMOOTHINGS, X_AXES, Look, Panel, reach
 from tui.widgets.span import Span, panned, zoomed
 
 MIN_COLUMNS, MIN_ROWS = 36, 8
@@ -88,6 +88,8 @@ class ChartGrid(ScrollableContainer):
         self.charts: list[Chart] = []
         """In the order of the panels."""
         self._panels: tuple[Panel, ...] = EMPTY
+        self._reach: Span | None = None
+        """The whole x axis."""
         self._arranged = 0
         self._across = 1
         self._held = False
@@ -98,9 +100,15 @@ class ChartGrid(ScrollableContainer):
         """The chart that keys mean."""
         return self.charts[self._place()] if self.charts else None
 
+    @property
+    def in_view(self) -> Span | None:
+        """What of the x axis is shown."""
+        return self.span or self._reach
+
     def show(self, panels: Sequence[Panel]) -> None:
         """Show these, in their order; the selected one stays selected by its title."""
         self._panels = panels = tuple(panels) or EMPTY
+        self._reach = reach(self._panels, self.look.x)
         for surplus in self.charts[len(panels) :]:
             surplus.remove()
         del self.charts[len(panels) :]
@@ -120,6 +128,7 @@ class ChartGrid(ScrollableContainer):
         """Show the curves so; another x axis is shown whole."""
         if look.x != self.look.x:
             self.span, self.cursor, self._held = None, None, False
+            self._reach = reach(self._panels, look.x)
         self.look = look
         self._update()
 
@@ -148,7 +157,7 @@ class ChartGrid(ScrollableContainer):
         if chart in self.charts:  # else removed meanwhile
             place = self.charts.index(chart)
             chart.set_class(place == self._place(), "-selected")
-            chart.show(self._panels[place], View(self.look, self.span, self.cursor, self.full))
+            chart.show(self._panels[place], View(self.look, self._reach, self.span, self.cursor, self.full))
 
     def _place(self) -> int:
         titles = [panel.title for panel in self._panels]
@@ -190,9 +199,8 @@ class ChartGrid(ScrollableContainer):
         """The first or last chart; with a crosshair, the start or end of the x axis in view."""
         if self.chart is None:
             return
-        view = self.chart.in_view
-        if self._held and view is not None:
-            self._point(view[last])
+        if self._held and self.in_view is not None:
+            self._point(self.in_view[last])
         else:
             self._select(len(self.charts) - 1 if last else 0)
 
@@ -209,40 +217,38 @@ class ChartGrid(ScrollableContainer):
 
     def action_crosshair(self) -> None:
         """A crosshair in the middle of what is in view, or none."""
-        view = self.chart.in_view if self.chart else None
+        view = self.in_view
         self._held = not self._held and view is not None
         self.cursor = (view[0] + view[1]) / 2 if self._held and view else None
         self._update()
 
     def _point(self, x: float) -> None:
         """Put the crosshair there, within what is in view."""
-        view = self.chart.in_view if self.chart else None
+        view = self.in_view
         if view is not None:
             self.cursor = min(max(x, view[0]), view[1])
             self._update()
 
     def action_zoom(self, closer: bool) -> None:
         """Around the crosshair, else the middle."""
-        view = self.chart.in_view if self.chart else None
-        if self.chart and view:
+        view = self.in_view
+        if view:
             inside = self.cursor is not None and view[0] <= self.cursor <= view[1]
             at = self.cursor if inside and self.cursor is not None else (view[0] + view[1]) / 2
-            self._zoom(self.chart, at, ZOOM if closer else 1 / ZOOM)
+            self._zoom(at, ZOOM if closer else 1 / ZOOM)
 
-    def _zoom(self, chart: Chart, at: float, factor: float) -> None:
-        view, whole = chart.in_view, chart.whole
-        if view and whole:
-            self.span = zoomed(view, whole, at, factor)
+    def _zoom(self, at: float, factor: float) -> None:
+        if self.in_view and self._reach:
+            self.span = zoomed(self.in_view, self._reach, at, factor)
             self._update()
 
     def action_pan(self, direction: int) -> None:
         """Along the x axis."""
-        if self.chart:
-            self._pan(self.chart, direction * PAN)
+        self._pan(direction * PAN)
 
-    def _pan(self, chart: Chart, share: float) -> None:
-        if self.span and (whole := chart.whole):
-            self.span = panned(self.span, whole, share)
+    def _pan(self, share: float) -> None:
+        if self.span and self._reach:
+            self.span = panned(self.span, self._reach, share)
             self._update()
 
     def action_reset(self) -> None:
@@ -280,11 +286,11 @@ class ChartGrid(ScrollableContainer):
 
     def on_chart_zoomed(self, message: Chart.Zoomed) -> None:
         """The wheel."""
-        self._zoom(message.chart, message.at, message.factor)
+        self._zoom(message.at, message.factor)
 
     def on_chart_dragged(self, message: Chart.Dragged) -> None:
         """A chart was pulled."""
-        self._pan(message.chart, message.share)
+        self._pan(message.share)
 
     def on_chart_pointed(self, message: Chart.Pointed) -> None:
         """The mouse moves the crosshair of all charts, unless keys hold it."""

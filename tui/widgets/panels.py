@@ -153,6 +153,20 @@ def metric_names(runs: Iterable[RunCurves]) -> list[str]:
     return [name for name in ORDER if name in found] + sorted(found.difference(ORDER))
 
 
+def reach(panels: Iterable[Panel], x: XAxis) -> tuple[float, float] | None:
+    """From the first to the last x of everything in the panels."""
+    from tui.curves.shape import line, x_range  # numpy: 0.1 s that a start of the dashboard should not cost
+
+    # All metrics of one kind of record stand at the same x, so one of each is enough.
+    kinds = {
+        (id(run), source.metric in run.train.values): (run, source.metric)
+        for panel in panels
+        for source in panel.sources
+        for run in source.runs
+    }
+    return x_range(line(run, metric, x) for run, metric in kinds.values())
+
+
 def _has(run: RunCurves, metric: str) -> bool:
     return metric in run.train.values or metric in run.epochs.values
 

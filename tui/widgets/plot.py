@@ -270,11 +270,12 @@ def _value(curve: Curve, x: float | None, *, named: bool) -> str:
     if curve.band is None or curve.counts is None:
         return text
     edge, count = at(curve.band[1], found[0]), at(curve.counts, found[0])
-    spread = f"±{_std(found[1], edge[1]):.2g}" if edge and edge[0] == found[0] else ""
+    spread = f"±{_std(found[1], edge[1])}" if edge and edge[0] == found[0] else ""
     fewer = count is not None and (named or count[1] < curve.counts.y.max())
     return f"{text}{spread} n={count[1]:.0f}" if count and fewer else f"{text}{spread}"
 
 
-def _std(mean: float, edge: float) -> float:
-    """0 for what is only rounding."""
-    return 0.0 if flat(mean, edge) else edge - mean
+def _std(mean: float, edge: float) -> str:
+    """Two digits; 0 for what is only rounding."""
+    std = edge - mean
+    return "0" if flat(mean, edge) else f"{std:.2g}" if std < 100 else number_text(round(std))
