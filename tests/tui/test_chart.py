@@ -16,7 +16,7 @@ from goe.core.chart import PALETTE_DARK, PALETTE_LIGHT
 from tui.curves.columns import Columns, RunCurves
 from tui.widgets.chart import Chart
 from tui.widgets.chartgrid import ChartGrid
-from tui.widgets.panels import Look, Panel, Source, run_panels
+from tui.widgets.panels import CurveLook, Panel, Source, run_panels
 
 STEPS = 101
 
@@ -40,9 +40,9 @@ def losses(*ys: list[float]) -> Panel:
 
 
 class GridApp(App[None]):
-    def __init__(self, look: Look | None = None) -> None:
+    def __init__(self, look: CurveLook | None = None) -> None:
         super().__init__()
-        self.looks: list[Look] = []
+        self.looks: list[CurveLook] = []
         self.escaped = 0
         self._grid = ChartGrid(look)
 
@@ -77,7 +77,7 @@ class GridApp(App[None]):
 
 
 @asynccontextmanager
-async def showing(*panels: Panel, size: tuple[int, int] = (44, 12), look: Look | None = None) -> Iterator:
+async def showing(*panels: Panel, size: tuple[int, int] = (44, 12), look: CurveLook | None = None) -> Iterator:
     app = GridApp(look)
     async with app.run_test(size=size) as pilot:
         app.grid.show(panels)
@@ -248,11 +248,11 @@ async def test_look_by_keys() -> None:
         await pilot.press("X")
         assert app.text().splitlines()[-1].split() == ["0:00", "time", "3:20"]
         await pilot.press("X")
-        assert app.looks[-1] == Look(log=True)
+        assert app.looks[-1] == CurveLook(log=True)
 
 
 async def test_the_look_it_begins_with() -> None:
-    async with showing(*run_panels(rising(loss=2)), look=Look("epoch", 0.6, True)) as (app, _):
+    async with showing(*run_panels(rising(loss=2)), look=CurveLook("epoch", 0.6, True)) as (app, _):
         assert app.text().splitlines()[-1].split() == ["0", "epoch", "10"]
         assert app.text().startswith("loss  ━ ~")
 

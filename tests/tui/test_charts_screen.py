@@ -19,7 +19,7 @@ from tui.screens.histogram import HistogramScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.chartgrid import ChartGrid
-from tui.widgets.panels import Look
+from tui.widgets.panels import CurveLook
 
 Wait = Callable[[Callable[[], object]], Awaitable[None]]
 
@@ -98,7 +98,7 @@ async def test_the_look_is_remembered(lab: Lab, wait_until: Wait) -> None:
     async with compare(lab, wait_until, run, memory=memory) as user:
         await user.pilot.press("b", "s", "y", "X")
         await user.sees("over epoch · smoothed 0.6 · log y · seeds")
-    assert memory.load("charts", Look) == Look("epoch", 0.6, True, True)
+    assert memory.load("charts", CurveLook) == CurveLook("epoch", 0.6, True, True)
     async with compare(lab, wait_until, run, memory=memory) as user:
         await user.sees("over epoch · smoothed 0.6 · log y · seeds")
         await user.sees("loss  ━ ~")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tui.curves.columns import Columns, RunCurves
-from tui.widgets.panels import Look, Member, Source, letter, overlay_panels, reach, run_panels, shaped
+from tui.widgets.panels import CurveLook, Member, Source, letter, overlay_panels, reach, run_panels, shaped
 
 
 def columns(length: int = 0, **values: list[float]) -> Columns:
@@ -81,7 +81,7 @@ def test_two_configurations_of_one_experiment_are_told_apart() -> None:
 
 def test_the_mean_over_seeds_has_their_std_as_band() -> None:
     source = Source("a", "loss", (run(loss=[1, 2, 4]), run(loss=[3, 4, 4])), 0, 0)
-    curve = shaped(source, Look(), "red", signed=True)
+    curve = shaped(source, CurveLook(), "red", signed=True)
     assert list(curve.line.y) == [2, 3, 4]
     assert curve.band is not None
     assert list(curve.band[1].y) == pytest.approx([2 + 2**0.5, 3 + 2**0.5, 4])
@@ -91,16 +91,16 @@ def test_the_mean_over_seeds_has_their_std_as_band() -> None:
 
 def test_smoothing_keeps_the_raw_curve() -> None:
     source = Source("a", "loss", (run(loss=[1, 3]),), 0, 0)
-    curve = shaped(source, Look(smoothing=0.5), "", signed=False)
+    curve = shaped(source, CurveLook(smoothing=0.5), "", signed=False)
     assert list(curve.raw.y) == [1, 3]
     assert list(curve.line.y) == pytest.approx([1, (0.5 * 1 + 3) / 1.5])
-    assert shaped(source, Look(), "", signed=False).raw is None
+    assert shaped(source, CurveLook(), "", signed=False).raw is None
 
 
 def test_x_is_what_was_chosen() -> None:
     source = Source("a", "loss", (run(loss=[1, 3, 5]),), 0, 0)
-    assert list(shaped(source, Look(x="step"), "", signed=False).line.x) == [1, 2, 3]
-    assert list(shaped(source, Look(x="time"), "", signed=False).line.x) == [0, 2, 4]
+    assert list(shaped(source, CurveLook(x="step"), "", signed=False).line.x) == [1, 2, 3]
+    assert list(shaped(source, CurveLook(x="time"), "", signed=False).line.x) == [0, 2, 4]
 
 
 def test_the_whole_x_axis_is_that_of_every_kind_of_record() -> None:

@@ -19,7 +19,7 @@ from tui.session import Session
 from tui.widgets.chart import curve_style
 from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.dots import printable
-from tui.widgets.panels import Look, Member, ambiguous, letter, overlay_entries, overlay_panels
+from tui.widgets.panels import CurveLook, Member, ambiguous, letter, overlay_entries, overlay_panels
 
 MEMORY = "charts"
 
@@ -44,7 +44,7 @@ class ChartsScreen(GoeScreen):
         super().__init__(session)
         self._members = {view.run_id: _member(view) for view in views}
         self._views = tuple(views)
-        self._look = session.memory.load(MEMORY, Look)
+        self._look = session.memory.load(MEMORY, CurveLook)
         self._stale = False
 
     def compose(self) -> ComposeResult:
@@ -111,7 +111,7 @@ class ChartsScreen(GoeScreen):
         """A chart alone names its curves itself."""
         self.set_class(message.full, "-full")
 
-    def _set_look(self, look: Look) -> None:
+    def _set_look(self, look: CurveLook) -> None:
         self._look = look
         self.session.memory.store(MEMORY, look)
         self._show_legend()

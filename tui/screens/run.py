@@ -21,7 +21,7 @@ from tui.session import Session
 from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.keytable import KeyTable
 from tui.widgets.logview import LogView
-from tui.widgets.panels import Look, run_panels
+from tui.widgets.panels import CurveLook, run_panels
 from tui.widgets.runhead import CHECKPOINT_HEADINGS, alerts, checkpoint_cells, headline, subline
 from tui.widgets.surface import SurfaceView
 
@@ -44,7 +44,7 @@ class RunScreen(GoeScreen):
         Binding("3,c", "only('checkpoints')", "checkpoints", show=False),
         Binding("4", "only('surface')", "surface", show=False),
         Binding("0", "only('')", "all", show=False),
-        Binding("H", "histogram", "score histograms", show=False),
+        Binding("H,D", "histogram", "score histograms", show=False),
     ]
     CSS = """
     RunScreen {
@@ -99,7 +99,7 @@ class RunScreen(GoeScreen):
         yield Static(id="panes", markup=False)
         with Container(id="body"):
             with Container(id="curves"):
-                yield ChartGrid(self.session.memory.load(CURVES_MEMORY, Look), id="charts")
+                yield ChartGrid(self.session.memory.load(CURVES_MEMORY, CurveLook), id="charts")
                 yield SurfaceView(id="surface")
             with Container(id="files"):
                 with Container(id="log-pane"):

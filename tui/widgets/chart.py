@@ -17,7 +17,7 @@ from textual.widget import Widget
 from goe.core.chart import PALETTE_DARK, PALETTE_LIGHT
 from tui.widgets.axes import epoch_text, step_text, time_text
 from tui.widgets.dots import AXIS_STYLE, TITLE_STYLE, Row
-from tui.widgets.panels import Look, Panel, Source, shaped
+from tui.widgets.panels import CurveLook, Panel, Source, shaped
 from tui.widgets.plot import Axes, Curve, Plot, plot
 from tui.widgets.span import Span
 
@@ -28,16 +28,16 @@ X_TEXT = {"step": step_text, "epoch": epoch_text, "time": time_text}
 FULL_LEGEND = 6
 """Rows that the legend of a chart alone may take."""
 
-PLAIN = Look()
+PLAIN = CurveLook()
 
-_Key: TypeAlias = tuple[tuple[int, ...], int, str, Look, str, bool]
+_Key: TypeAlias = tuple[tuple[int, ...], int, str, CurveLook, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
 class View:
     """What is shown of a panel, and how."""
 
-    look: Look = PLAIN
+    look: CurveLook = PLAIN
     reach: Span | None = None
     """The whole x axis; None for that of the curves."""
     span: Span | None = None
@@ -236,9 +236,9 @@ class Chart(Widget):
             self.post_message(self.Zoomed(self, at, factor))
 
 
-def _shaping(look: Look) -> Look:
+def _shaping(look: CurveLook) -> CurveLook:
     """What of the look shapes a curve."""
-    return Look(look.x, look.smoothing)
+    return CurveLook(look.x, look.smoothing)
 
 
 def curve_style(colour: int, *, dark: bool, no_color: bool) -> str:

@@ -11,7 +11,7 @@ from textual.containers import ScrollableContainer
 from textual.message import Message
 
 from tui.widgets.chart import PLAIN, ZOOM, Chart, View
-from tui.widgets.panels import SMOOTHINGS, X_AXES, Look, Panel, reach
+from tui.widgets.panels import SMOOTHINGS, X_AXES, CurveLook, Panel, reach
 from tui.widgets.span import Span, panned, zoomed
 
 MIN_COLUMNS, MIN_ROWS = 36, 8
@@ -66,7 +66,7 @@ class ChartGrid(ScrollableContainer):
     class Looked(Message):
         """The user changed the look."""
 
-        def __init__(self, grid: "ChartGrid", look: Look) -> None:
+        def __init__(self, grid: "ChartGrid", look: CurveLook) -> None:
             super().__init__()
             self.grid, self.look = grid, look
 
@@ -77,7 +77,7 @@ class ChartGrid(ScrollableContainer):
             super().__init__()
             self.grid, self.full = grid, full
 
-    def __init__(self, look: Look | None = None, *, id: str | None = None) -> None:  # noqa: A002 - textual's name for it
+    def __init__(self, look: CurveLook | None = None, *, id: str | None = None) -> None:  # noqa: A002 - textual's name for it
         super().__init__(id=id)
         self.look = look or PLAIN
         self.span: Span | None = None
@@ -124,7 +124,7 @@ class ChartGrid(ScrollableContainer):
         """Say that there is nothing yet."""
         self.show(self._panels)
 
-    def set_look(self, look: Look) -> None:
+    def set_look(self, look: CurveLook) -> None:
         """Show the curves so; another x axis is shown whole."""
         if look.x != self.look.x:
             self.span, self.cursor, self._held = None, None, False

@@ -27,7 +27,7 @@ MOST_PLACES, RECORDS_A_PLACE = 200, 3
 """Of seeds whose records stand at different steps: so few places that each has records of every seed."""
 
 
-class Look(msgspec.Struct, frozen=True):
+class CurveLook(msgspec.Struct, frozen=True):
     """How curves are shown, remembered between visits."""
 
     x: XAxis = "step"
@@ -171,7 +171,7 @@ def _has(run: RunCurves, metric: str) -> bool:
     return metric in run.train.values or metric in run.epochs.values
 
 
-def shaped(source: Source, look: Look, style: str, *, signed: bool) -> Curve:
+def shaped(source: Source, look: CurveLook, style: str, *, signed: bool) -> Curve:
     """The curve as it is drawn: over its x axis, smoothed, several seeds as their mean and std."""
     from tui.curves.seeds import band  # numpy: 0.1 s that a start of the dashboard should not cost
     from tui.curves.shape import Line, line
