@@ -5,12 +5,13 @@ import time
 from pathlib import Path
 
 from goe.core.errors import RunError
+from goe.core.integrity import files_of
+from goe.core.inventory import index_files
 from goe.core.overview import view_run
 from goe.core.records import CheckpointIndex, Metric, MetricsTail, series
 from goe.core.rundir import RunDir, read_json
 from tui.messages import Checkpoint, Curves, RunDetail
 from tui.reading.base import guarded
-from tui.reading.log import LogTail
 from tui.reading.surface import SurfaceTail
 from tui.widgets.braille import Series
 
@@ -34,7 +35,6 @@ class RunReader:
         self.run = run
         self._metrics = MetricsTail(run.metrics_file)
         self._curves = Curves()
-        self._log = LogTail(run.log_file)
         self._surface = SurfaceTail(run)
 
     def read(self) -> RunDetail:
@@ -45,7 +45,6 @@ class RunReader:
         now = time.time()
         if self._metrics.poll():
             self._curves = make_curves(self._metrics.records)
-        self._log.poll()
         view = view_run(run, now)
         self._surface.poll(view.config)
         return RunDetail(
@@ -53,8 +52,6 @@ class RunReader:
             now,
             self._curves,
             self._metrics.bad + (self._metrics.cut and not view.state.is_live),
-            self._log.lines,
-            self._log.cut,
             read_checkpoints(run),
             self._surface.field,
             self._surface.problem,
@@ -77,7 +74,7 @@ def _curves(records: list[Metric], names: dict[str, str], kind: str = "train") -
 
 def read_checkpoints(run: RunDir) -> tuple[Checkpoint, ...]:
     """The run's checkpoints: `last` and `best` first, then by epoch."""
-    found = [_checkpoint(path) for path in run.checkpoints.glob("*.json")]
+    found = [_checkpoint(path) for path in index_files(run.checkpoints)]
     places = {"last": 0, "best": 1}
     return tuple(sorted(found, key=lambda one: (places.get(one.name, 2), one.epoch or 0, one.name)))
 
@@ -86,11 +83,12 @@ def _checkpoint(path: Path) -> Checkpoint:
     try:
         index = read_json(path, CheckpointIndex)
     except RunError:
-        return Checkpoint(path.stem, problem="cut or altered")
+        return Checkpoint(path.stem, problem="cut or altered", files=(path.name,))
     if index is None:
-        return Checkpoint(path.stem, problem="removed")
+        return Checkpoint(path.stem, problem="removed", files=(path.name,))
     size = None
     with contextlib.suppress(OSError):
         size = (path.parent / index.weights).stat().st_size
     problem = "weights missing" if size is None else None
-    return Checkpoint(path.stem, index.epoch, index.values, index.saved, size, problem)
+    files = (path.name, *files_of(index))
+    return Checkpoint(path.stem, index.epoch, index.values, index.saved, size, problem, files)

@@ -1,28 +1,41 @@
-"""One run's page: state, curves, log and checkpoints; all at once where there is room, else one at a time."""
+"""One run's page: state, curves, log, checkpoints and what it was told; several panes where there is room, else one."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
 
-from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Footer, Static
 
+from goe.core.errors import GoeError
 from goe.core.overview import RunView
-from tui.messages import Overview, RunDetail
+from tui.messages import Checkpoint, Diff, Dossier, LogPage, Overview, RunDetail
 from tui.reading.base import Reader
+from tui.reading.dossier import DossierReader
+from tui.reading.log import LogReader, Look
 from tui.reading.run import RunReader
 from tui.screens.base import STOP, GoeScreen, say
+from tui.screens.checkpointing import Checkpointing, verdicts
+from tui.screens.choose import ChooseScreen
+from tui.screens.confirm import MessageScreen
 from tui.session import Session
+from tui.widgets.attempts import ATTEMPT_HEADINGS, attempt_cells
 from tui.widgets.chart import Chart
+from tui.widgets.fields import FieldsView
 from tui.widgets.keytable import KeyTable
+from tui.widgets.logpane import LogPane
 from tui.widgets.logview import LogView
 from tui.widgets.runhead import CHECKPOINT_HEADINGS, alerts, checkpoint_cells, headline, subline
 from tui.widgets.surface import SurfaceView
+from tui.widgets.tabs import TabLine
 
-PANES = ("curves", "log", "checkpoints", "surface")
+PANES = ("curves", "log", "checkpoints", "attempts", "config", "environment", "surface")
 """The last for runs on the spirals alone."""
+_TABLES = ("checkpoints", "attempts")
+_TEXTS = ("config", "environment")
 _GRID_WIDTH, _GRID_HEIGHT = 110, 28
 
 
@@ -37,8 +50,17 @@ class RunScreen(GoeScreen):
         Binding("1", "only('curves')", "curves", show=False),
         Binding("2,m", "only('log')", "log", show=False),
         Binding("3,c", "only('checkpoints')", "checkpoints", show=False),
-        Binding("4", "only('surface')", "surface", show=False),
-        Binding("0", "only('')", "all", show=False),
+        Binding("4", "only('attempts')", "attempts", show=False),
+        Binding("5", "only('config')", "configuration", show=False),
+        Binding("6", "only('environment')", "environment: code, packages, host", show=False),
+        Binding("7", "only('surface')", "surface, of a run on the spirals", show=False),
+        Binding("0", "only('')", "all panes, where they fit", show=False),
+        Binding("d", "diff", "diff against another run", show=False),
+        Binding("Y", "copy", "copy the command that reproduces the run", show=False),
+        Binding("V", "verify", "verify the checkpoints' files", show=False),
+        Binding("T", "change_evaluate", "evaluate the checkpoint", show=False),
+        Binding("E", "export", "export the checkpoint or the metrics", show=False),
+        Binding("D,delete", "change_delete", "delete the checkpoint", show=False),
     ]
     CSS = """
     RunScreen {
@@ -46,20 +68,20 @@ class RunScreen(GoeScreen):
         #sub { color: $text-muted; }
         #alerts { height: auto; max-height: 6; padding: 0 1; color: $text-warning; }
         #body { height: 1fr; }
-        #curves, #files { height: 1fr; }
+        #curves, #files, #attempts, #config, #environment { height: 1fr; }
+        #attempts, #config, #environment { display: none; }
+        &.-attempts #attempts, &.-config #config, &.-environment #environment { display: block; }
         #curves { layout: vertical; }
         &.-wide #curves { layout: horizontal; }
         #files { layout: horizontal; }
         Chart, SurfaceView { padding: 0 1; width: 1fr; height: 1fr; }
         #log-pane { width: 1fr; height: 1fr; }
         #checkpoints-pane { width: 1fr; height: 1fr; }
-        LogView { padding: 0 1; scrollbar-size: 1 1; }
-        .caption { height: 1; padding: 0 1; text-style: bold; }
+        .caption { height: 1; padding: 0 1; color: $text-muted; }
 
-        &.-grid #panes { display: none; }
         &.-grid Chart, &.-grid SurfaceView { padding: 1 1 0 1; }
         &.-grid #files { padding-top: 1; }
-        &.-grid.-all #checkpoints-pane { width: 64; }
+        &.-grid.-all #checkpoints-pane { width: 78; }
         &.-grid.-all #curves { height: 3fr; }
         &.-grid.-all #files { height: 2fr; }
         .caption { display: none; }
@@ -68,6 +90,7 @@ class RunScreen(GoeScreen):
         SurfaceView { display: none; }
         &.-plane.-all SurfaceView, &.-surface SurfaceView { display: block; }
         &.-curves #files, &.-surface #files, &.-surface Chart { display: none; }
+        &.-attempts, &.-config, &.-environment { #curves, #files { display: none; } }
         &.-log #curves, &.-log #checkpoints-pane { display: none; }
         &.-checkpoints #curves, &.-checkpoints #log-pane { display: none; }
         &.-short #sub, &.-tiny #sub, &.-tiny #alerts { display: none; }
@@ -79,6 +102,12 @@ class RunScreen(GoeScreen):
         super().__init__(session)
         self._view = view
         self._detail: RunDetail | None = None
+        self._dossier: Dossier | None = None
+        self._overview = Overview()
+        self._wants_diff = False
+        self._log = LogReader(view.run.log_file)
+        self._verdicts: dict[object, str] = {}
+        """What was found of each checkpoint, by its content."""
         self._only = ""
         """The pane chosen by the user; empty for all, or the first where they don't fit."""
 
@@ -87,19 +116,20 @@ class RunScreen(GoeScreen):
         yield Static(id="head", markup=False)
         yield Static(id="sub", markup=False)
         yield Static(id="alerts", markup=False)
-        yield Static(id="panes", markup=False)
+        yield TabLine("screen.only", id="panes")
         with Container(id="body"):
             with Container(id="curves"):
                 yield Chart(title="loss", x_label="step", id="loss")
                 yield Chart(title="filter", x_label="step", y_range=(0.0, 1.0), id="filter")
                 yield SurfaceView(id="surface")
             with Container(id="files"):
-                with Container(id="log-pane"):
-                    yield Static("log", id="log-caption", classes="caption", markup=False)
-                    yield LogView(id="log")
+                yield LogPane(id="log-pane")
                 with Container(id="checkpoints-pane"):
-                    yield Static("checkpoints", classes="caption", markup=False)
+                    yield Static("checkpoints: enter for what can be done", classes="caption", markup=False)
                     yield KeyTable(id="checkpoints")
+            yield KeyTable(id="attempts")
+            yield FieldsView(id="config")
+            yield FieldsView(id="environment")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -113,19 +143,27 @@ class RunScreen(GoeScreen):
         return self._view
 
     def readers(self) -> dict[str, Reader]:
-        """The run."""
-        return {"run": RunReader(self._view.run)}
+        """The run, by part."""
+        run = self._view.run
+        return {"log": self._log, "run": RunReader(run), "dossier": DossierReader(run)}
 
     def take(self, what: object) -> None:
         """The run was read, or the list."""
         match what:
             case RunDetail():
                 self.show_detail(what)
+            case LogPage():
+                self.query_one(LogPane).show_page(what)
+            case Dossier() if what.run_id == self._view.run_id:
+                self._show_dossier(what)
             case Overview():
                 self._show_overview(what)
 
     def _show_overview(self, overview: Overview) -> None:
         """The list's news of this run, for a folder that was removed meanwhile."""
+        self._overview = overview
+        if self._wants_diff:
+            self.action_diff()
         if overview.problem is None and all(view.run_id != self._view.run_id for view in overview.views):
             self.notify(f"{self._view.run_id} is gone: its folder was removed", severity="warning", markup=False)
             self.action_back_out()
@@ -141,11 +179,29 @@ class RunScreen(GoeScreen):
         self.query_one(SurfaceView).show(detail.surface, detail.surface_problem)
         if old is None or detail.curves is not old.curves:
             self._show_curves(detail)
-        if old is None or detail.log is not old.log:
-            self.query_one(LogView).set_lines(detail.log)
-            say(self.query_one("#log-caption", Static), "log, its last 256 kB" if detail.log_cut else "log")
-        rows = {one.name: checkpoint_cells(one, detail.read_at) for one in detail.checkpoints}
+        self._show_checkpoints(detail)
+        self._show_attempts()
+
+    def _show_checkpoints(self, detail: RunDetail) -> None:
+        found = self._verdicts
+        rows = {
+            one.name: checkpoint_cells(one, detail.read_at, found.get(one.content, "")) for one in detail.checkpoints
+        }
         self.query_one("#checkpoints", KeyTable).show(CHECKPOINT_HEADINGS, rows)
+
+    def _show_dossier(self, dossier: Dossier) -> None:
+        self._dossier = dossier
+        self._show_attempts()
+        self.query_one("#config", FieldsView).show_fields(dossier.config)
+        reproduce = (("reproduce (Y copies)", dossier.reproduce),)
+        self.query_one("#environment", FieldsView).show_fields((*reproduce, *dossier.environment))
+
+    def _show_attempts(self) -> None:
+        """Newest first; the time of one that runs goes on."""
+        facts = self._dossier.attempts[::-1] if self._dossier else ()
+        now = self._detail.read_at if self._detail else 0.0
+        rows = {str(fact.number): attempt_cells(fact, now) for fact in facts}
+        self.query_one("#attempts", KeyTable).show(ATTEMPT_HEADINGS, rows)
 
     def _show_head(self, detail: RunDetail) -> None:
         view = detail.view
@@ -191,6 +247,140 @@ class RunScreen(GoeScreen):
         if self.is_current:
             self.dismiss()
 
+    def _read_log(self) -> None:
+        self.session.poller.follow("log", self._log)  # at once
+
+    def on_log_view_wanted(self, message: LogView.Wanted) -> None:
+        """Another part of the log is needed."""
+        around = (message.lines, message.lines) if message.place is not None else (2 * message.lines, 0)
+        self._log.look(Look(message.place, *around))
+        self._read_log()
+
+    def on_log_pane_sought(self, message: LogPane.Sought) -> None:
+        """Something is searched for."""
+        self._log.search(message.wanted)
+        self._log.step(message.direction, message.place)
+        self._read_log()
+
+    def on_log_pane_stepped(self, message: LogPane.Stepped) -> None:
+        """The next match is wanted."""
+        self._log.step(message.direction, message.place)
+        self._read_log()
+
+    def on_data_table_row_selected(self, message: KeyTable.RowSelected) -> None:
+        """Enter, or a click on the cursor's row."""
+        if message.data_table.id == "attempts":
+            self._open_attempt(int(message.row_key.value or 0))
+        else:
+            self._checkpoint_menu()
+
+    def _open_attempt(self, number: int) -> None:
+        """Its part of the log."""
+        facts = self._dossier.attempts if self._dossier else ()
+        launch = next((fact.launch for fact in facts if fact.number == number), None)
+        begins = 0 if number == 1 or launch is None else launch.log_start
+        if begins is None:
+            self.notify(f"Where attempt {number} begins in the log was not recorded", markup=False)
+            return
+        self.action_only("log")
+        self.query_one(LogView).seek(begins)
+
+    def action_diff(self) -> None:
+        """Choose another run, then show what differs."""
+        self._wants_diff = not self._overview.views
+        if self._wants_diff:
+            return  # the list comes within a second
+        views = {view.run_id: view for view in self._overview.views if view.run_id != self._view.run_id}
+        if not views:
+            self.notify("There is no other run")
+            return
+        title = f"Show what differs between {self._view.run_id} and"
+        screen = ChooseScreen(title, [(name, name) for name in views])
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.post_message(Diff(self._view, views[name]))
+
+        self.app.push_screen(screen, chosen)
+
+    def action_copy(self) -> None:
+        """Through the terminal, also over ssh, where it knows OSC 52."""
+        if self._dossier is not None:
+            self.app.copy_to_clipboard(self._dossier.reproduce)
+            self.notify(f"Copied: {self._dossier.reproduce}", markup=False)
+
+    @property
+    def _checkpoint(self) -> Checkpoint | None:
+        """The one under the cursor."""
+        name = self.query_one("#checkpoints", KeyTable).row_key
+        found = self._detail.checkpoints if self._detail else ()
+        return next((one for one in found if one.name == name), None)
+
+    @property
+    def _work(self) -> Checkpointing:
+        return Checkpointing(self.app, self.session, self._view.run)
+
+    def _checkpoint_menu(self) -> None:
+        one = self._checkpoint
+        if one is None:
+            return
+        choices = [("change_evaluate", "T  evaluate"), ("export", "E  export"), ("verify", "V  verify all files")]
+        choices += [("change_delete", "D  delete")]
+        possible = [choice for choice in choices if self.check_action(choice[0], ())]
+        screen = ChooseScreen(f"{one.name} of {self._view.run_id}", possible)
+
+        def chosen(action: str | None) -> None:
+            if action is not None:
+                self.call_later(self.run_action, action)
+
+        self.app.push_screen(screen, chosen)
+
+    def action_change_evaluate(self) -> None:
+        """Evaluate the checkpoint under the cursor."""
+        if (one := self._checkpoint) is not None:
+            self._work.evaluate(one.name)
+
+    def action_export(self) -> None:
+        """Write it, or the run's metrics, for other programs."""
+        if (one := self._checkpoint) is not None:
+            self._work.export(one.name)
+
+    def action_change_delete(self) -> None:
+        """Delete it, if nothing needs it."""
+        if (one := self._checkpoint) is not None and self._detail is not None:
+            self._work.delete(one.name, [other.name for other in self._detail.checkpoints if other is not one])
+
+    def action_verify(self) -> None:
+        """Compare every file with the digest that its index names; a large one takes seconds."""
+        found = self._detail.checkpoints if self._detail else ()
+        if found:
+            self._verdicts = {one.content: "…" for one in found}
+            self.run_worker(partial(self._verify, found), thread=True, exclusive=True, group="verify")
+            self.session.poller.refresh()
+
+    def _verify(self, found: Sequence[Checkpoint]) -> None:
+        try:
+            said = verdicts(self._view.run, found)
+        except (GoeError, OSError) as error:
+            said = {one.name: str(error) for one in found}
+        self._verdicts = {one.content: "! bad" if said[one.name] else "✓ whole" for one in found}
+        self.app.call_from_thread(self._say_verdict, [f"{name}: {text}" for name, text in said.items() if text])
+        self.session.poller.refresh()
+
+    def _say_verdict(self, bad: Sequence[str]) -> None:
+        if bad:
+            self.app.push_screen(MessageScreen(f"{self._view.run_id}: damaged checkpoints", "\n".join(bad)))
+        else:
+            self.notify("Every file is what its index says")
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys of checkpoints work where they are on the screen, and none that changes anything under --readonly."""
+        if action.startswith("change_") and self.session.readonly:
+            return False
+        if action in {"verify", "export", "change_evaluate", "change_delete"}:
+            return self._shown() in {"checkpoints", "all"}
+        return super().check_action(action, parameters)
+
     def _roomy(self) -> bool:
         return self.size.width >= _GRID_WIDTH and self.size.height >= _GRID_HEIGHT
 
@@ -210,14 +400,9 @@ class RunScreen(GoeScreen):
             self.set_class(pane == shown, f"-{pane}", update=False)
         if self.classes != before:
             self.app.update_styles(self)  # once: styling the whole page takes 10 ms
-        self.query_one("#panes", Static).update(_tabs(self._panes(), shown))
-        if shown in {"log", "checkpoints"}:
+        self.query_one(TabLine).show_panes(self._panes(), shown)
+        if shown in {"log", *_TABLES, *_TEXTS}:
             self.query_one(f"#{shown}").focus()
-
-
-def _tabs(panes: tuple[str, ...], shown: str) -> Text:
-    parts = [(f"{place} {pane}", "bold underline" if pane == shown else "dim") for place, pane in enumerate(panes, 1)]
-    return Text("   ").join(Text(*part) for part in parts)
 
 
 def _filters(view: RunView) -> bool:
