@@ -28,7 +28,7 @@ class ChooseScreen(ModalScreen[str | None]):
         align: center middle;
         #box { width: 72; max-width: 100%; height: auto; max-height: 90%; padding: 1 2; background: $panel; }
         #title { text-style: bold; margin-bottom: 1; }
-        Input { border: none; height: 1; padding: 0; margin-bottom: 1; }
+        Input { margin-bottom: 1; }
         OptionList { height: auto; max-height: 16; border: none; background: $panel; padding: 0; }
         &.-short #box, &.-tiny #box { padding: 0 1; max-height: 100%; }
         &.-short OptionList, &.-tiny OptionList { max-height: 7; }
@@ -46,7 +46,7 @@ class ChooseScreen(ModalScreen[str | None]):
         with Vertical(id="box"):
             yield Static(self._title, id="title", markup=False)
             if len(self._choices) >= _FILTERED_FROM:
-                yield Input(placeholder="write to narrow the list")
+                yield Input(placeholder="write to narrow the list", compact=True)
             yield OptionList(*self._options(""))
 
     def _options(self, words: str) -> list[Option]:
@@ -93,7 +93,6 @@ class AskScreen(ModalScreen[str | None]):
         #box { width: 80; max-width: 100%; height: auto; max-height: 100%; padding: 1 2; background: $panel; }
         #title { text-style: bold; }
         #text { height: auto; margin: 1 0; }
-        Input { border: none; height: 1; padding: 0; }
     }
     """
 
@@ -108,7 +107,7 @@ class AskScreen(ModalScreen[str | None]):
         with Vertical(id="box"):
             yield Static(self._title, id="title", markup=False)
             yield Static(self._text, id="text", markup=False)
-            yield Input(self._value)
+            yield Input(self._value, compact=True)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""

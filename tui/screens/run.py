@@ -1,7 +1,5 @@
 """One run's page: state, curves, log, checkpoints and what it was told; several panes where there is room, else one."""
 
-from collections.abc import Sequence
-from functools import partial
 from typing import ClassVar
 
 from textual import events
@@ -10,17 +8,15 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Footer, Static
 
-from goe.core.errors import GoeError
 from goe.core.overview import RunView
-from tui.messages import Checkpoint, Diff, Dossier, LogPage, Overview, RunDetail
+from tui.messages import Diff, Dossier, LogPage, Overview, RunDetail
 from tui.reading.base import Reader
 from tui.reading.dossier import DossierReader
 from tui.reading.log import LogReader, Look
 from tui.reading.run import RunReader
 from tui.screens.base import STOP, GoeScreen, say
-from tui.screens.checkpointing import Checkpointing, verdicts
+from tui.screens.checkpoints import CheckpointsPane
 from tui.screens.choose import ChooseScreen
-from tui.screens.confirm import MessageScreen
 from tui.session import Session
 from tui.widgets.attempts import ATTEMPT_HEADINGS, attempt_cells
 from tui.widgets.chart import Chart
@@ -28,7 +24,7 @@ from tui.widgets.fields import FieldsView
 from tui.widgets.keytable import KeyTable
 from tui.widgets.logpane import LogPane
 from tui.widgets.logview import LogView
-from tui.widgets.runhead import CHECKPOINT_HEADINGS, alerts, checkpoint_cells, headline, subline
+from tui.widgets.runhead import alerts, headline, subline
 from tui.widgets.surface import SurfaceView
 from tui.widgets.tabs import TabLine
 
@@ -57,10 +53,6 @@ class RunScreen(GoeScreen):
         Binding("0", "only('')", "all panes, where they fit", show=False),
         Binding("d", "diff", "diff against another run", show=False),
         Binding("Y", "copy", "copy the command that reproduces the run", show=False),
-        Binding("V", "verify", "verify the checkpoints' files", show=False),
-        Binding("T", "change_evaluate", "evaluate the checkpoint", show=False),
-        Binding("E", "export", "export the checkpoint or the metrics", show=False),
-        Binding("D,delete", "change_delete", "delete the checkpoint", show=False),
     ]
     CSS = """
     RunScreen {
@@ -106,8 +98,6 @@ class RunScreen(GoeScreen):
         self._overview = Overview()
         self._wants_diff = False
         self._log = LogReader(view.run.log_file)
-        self._verdicts: dict[object, str] = {}
-        """What was found of each checkpoint, by its content."""
         self._only = ""
         """The pane chosen by the user; empty for all, or the first where they don't fit."""
 
@@ -124,9 +114,7 @@ class RunScreen(GoeScreen):
                 yield SurfaceView(id="surface")
             with Container(id="files"):
                 yield LogPane(id="log-pane")
-                with Container(id="checkpoints-pane"):
-                    yield Static("checkpoints: enter for what can be done", classes="caption", markup=False)
-                    yield KeyTable(id="checkpoints")
+                yield CheckpointsPane(self.session, self._view.run, id="checkpoints-pane")
             yield KeyTable(id="attempts")
             yield FieldsView(id="config")
             yield FieldsView(id="environment")
@@ -179,15 +167,8 @@ class RunScreen(GoeScreen):
         self.query_one(SurfaceView).show(detail.surface, detail.surface_problem)
         if old is None or detail.curves is not old.curves:
             self._show_curves(detail)
-        self._show_checkpoints(detail)
+        self.query_one(CheckpointsPane).show_checkpoints(detail.checkpoints, detail.read_at)
         self._show_attempts()
-
-    def _show_checkpoints(self, detail: RunDetail) -> None:
-        found = self._verdicts
-        rows = {
-            one.name: checkpoint_cells(one, detail.read_at, found.get(one.content, "")) for one in detail.checkpoints
-        }
-        self.query_one("#checkpoints", KeyTable).show(CHECKPOINT_HEADINGS, rows)
 
     def _show_dossier(self, dossier: Dossier) -> None:
         self._dossier = dossier
@@ -268,14 +249,8 @@ class RunScreen(GoeScreen):
         self._read_log()
 
     def on_data_table_row_selected(self, message: KeyTable.RowSelected) -> None:
-        """Enter, or a click on the cursor's row."""
-        if message.data_table.id == "attempts":
-            self._open_attempt(int(message.row_key.value or 0))
-        else:
-            self._checkpoint_menu()
-
-    def _open_attempt(self, number: int) -> None:
-        """Its part of the log."""
+        """Enter, or a click on the cursor's row: the attempt's part of the log."""
+        number = int(message.row_key.value or 0)
         facts = self._dossier.attempts if self._dossier else ()
         launch = next((fact.launch for fact in facts if fact.number == number), None)
         begins = 0 if number == 1 or launch is None else launch.log_start
@@ -308,78 +283,6 @@ class RunScreen(GoeScreen):
         if self._dossier is not None:
             self.app.copy_to_clipboard(self._dossier.reproduce)
             self.notify(f"Copied: {self._dossier.reproduce}", markup=False)
-
-    @property
-    def _checkpoint(self) -> Checkpoint | None:
-        """The one under the cursor."""
-        name = self.query_one("#checkpoints", KeyTable).row_key
-        found = self._detail.checkpoints if self._detail else ()
-        return next((one for one in found if one.name == name), None)
-
-    @property
-    def _work(self) -> Checkpointing:
-        return Checkpointing(self.app, self.session, self._view.run)
-
-    def _checkpoint_menu(self) -> None:
-        one = self._checkpoint
-        if one is None:
-            return
-        choices = [("change_evaluate", "T  evaluate"), ("export", "E  export"), ("verify", "V  verify all files")]
-        choices += [("change_delete", "D  delete")]
-        possible = [choice for choice in choices if self.check_action(choice[0], ())]
-        screen = ChooseScreen(f"{one.name} of {self._view.run_id}", possible)
-
-        def chosen(action: str | None) -> None:
-            if action is not None:
-                self.call_later(self.run_action, action)
-
-        self.app.push_screen(screen, chosen)
-
-    def action_change_evaluate(self) -> None:
-        """Evaluate the checkpoint under the cursor."""
-        if (one := self._checkpoint) is not None:
-            self._work.evaluate(one.name)
-
-    def action_export(self) -> None:
-        """Write it, or the run's metrics, for other programs."""
-        if (one := self._checkpoint) is not None:
-            self._work.export(one.name)
-
-    def action_change_delete(self) -> None:
-        """Delete it, if nothing needs it."""
-        if (one := self._checkpoint) is not None and self._detail is not None:
-            self._work.delete(one.name, [other.name for other in self._detail.checkpoints if other is not one])
-
-    def action_verify(self) -> None:
-        """Compare every file with the digest that its index names; a large one takes seconds."""
-        found = self._detail.checkpoints if self._detail else ()
-        if found:
-            self._verdicts = {one.content: "…" for one in found}
-            self.run_worker(partial(self._verify, found), thread=True, exclusive=True, group="verify")
-            self.session.poller.refresh()
-
-    def _verify(self, found: Sequence[Checkpoint]) -> None:
-        try:
-            said = verdicts(self._view.run, found)
-        except (GoeError, OSError) as error:
-            said = {one.name: str(error) for one in found}
-        self._verdicts = {one.content: "! bad" if said[one.name] else "✓ whole" for one in found}
-        self.app.call_from_thread(self._say_verdict, [f"{name}: {text}" for name, text in said.items() if text])
-        self.session.poller.refresh()
-
-    def _say_verdict(self, bad: Sequence[str]) -> None:
-        if bad:
-            self.app.push_screen(MessageScreen(f"{self._view.run_id}: damaged checkpoints", "\n".join(bad)))
-        else:
-            self.notify("Every file is what its index says")
-
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys of checkpoints work where they are on the screen, and none that changes anything under --readonly."""
-        if action.startswith("change_") and self.session.readonly:
-            return False
-        if action in {"verify", "export", "change_evaluate", "change_delete"}:
-            return self._shown() in {"checkpoints", "all"}
-        return super().check_action(action, parameters)
 
     def _roomy(self) -> bool:
         return self.size.width >= _GRID_WIDTH and self.size.height >= _GRID_HEIGHT

@@ -5,7 +5,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.widgets import Input, Static
 
@@ -28,15 +28,13 @@ class SearchLine(Input):
     class Left(Message):
         """It was given up."""
 
+    class Turned(Message):
+        """It is of the other kind now."""
+
     def action_regex(self) -> None:
         """The other kind."""
         self.regex = not self.regex
-        self.tell_kind()
-
-    def tell_kind(self) -> None:
-        """Say which kind is looked for."""
-        kind = "regular expression, ctrl+r: plain text" if self.regex else "plain text, ctrl+r: regular expression"
-        self.border_title = f"search for {kind}"
+        self.post_message(self.Turned())
 
     def action_leave(self) -> None:
         """Back to the log."""
@@ -58,8 +56,10 @@ class LogPane(Vertical):
     LogPane {
         #log-caption { height: 1; padding: 0 1; color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
         LogView { padding: 0 0 0 1; scrollbar-size: 1 1; }
-        SearchLine { display: none; height: 3; border: round $primary; padding: 0 1; background: $background; }
-        &.-asking SearchLine { display: block; }
+        #ask { display: none; height: 1; padding: 0 1; background: $panel; }
+        &.-asking #ask { display: block; }
+        #kind { width: auto; padding: 0 1 0 0; color: $primary; }
+        SearchLine { width: 1fr; height: 1; padding: 0 1; background: $panel; }
     }
     """
 
@@ -90,7 +90,9 @@ class LogPane(Vertical):
         """Caption, log, search line."""
         yield Static(id="log-caption", markup=False)
         yield LogView(id="log")
-        yield SearchLine(id="search", placeholder="words in the log")
+        with Horizontal(id="ask"):
+            yield Static(id="kind", markup=False)
+            yield SearchLine(id="search", compact=True, placeholder="enter searches, ctrl+r turns to the other kind")
 
     @property
     def view(self) -> LogView:
@@ -142,9 +144,13 @@ class LogPane(Vertical):
     def action_search(self) -> None:
         """Ask what to look for."""
         self.add_class("-asking")
-        line = self.query_one(SearchLine)
-        line.tell_kind()
-        line.focus()
+        self.on_search_line_turned()
+        self.query_one(SearchLine).focus()
+
+    def on_search_line_turned(self) -> None:
+        """Say what kind of words are looked for."""
+        kind = "regular expression" if self.query_one(SearchLine).regex else "plain text"
+        self.query_one("#kind", Static).update(f"/ {kind}")
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Look for it."""
