@@ -229,7 +229,8 @@ class RunScreen(GoeScreen):
             self.dismiss()
 
     def _read_log(self) -> None:
-        self.session.poller.follow("log", self._log)  # at once
+        if self.is_attached:  # a last message may come after the page was left
+            self.session.poller.follow("log", self._log)  # at once
 
     def on_log_view_wanted(self, message: LogView.Wanted) -> None:
         """Another part of the log is needed."""
