@@ -15,11 +15,12 @@ from goe.core.state import RunState
 from goe.launch.detached import queue_process, start_detached
 from goe.launch.local import LocalLauncher
 from tui.memory import Memory, memory_file
-from tui.messages import News
+from tui.messages import Diff, News
 from tui.poller import Poller
 from tui.reading.overview import Plan
 from tui.screens.base import GoeScreen
 from tui.screens.confirm import ConfirmScreen, MessageScreen
+from tui.screens.diff import DiffScreen
 from tui.screens.help import HelpScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
@@ -110,6 +111,10 @@ class GoeApp(App[None]):
     async def on_runs_screen_opened(self, message: RunsScreen.Opened) -> None:
         """A run was chosen."""
         await self.push_screen(RunScreen(self.session, message.view))
+
+    async def on_diff(self, message: Diff) -> None:
+        """Two runs are to be seen side by side."""
+        await self.push_screen(DiffScreen(self.session, message.a, message.b))
 
     async def action_results(self) -> None:
         """Show the evaluation table."""

@@ -6,8 +6,9 @@ from textual.message import Message
 
 from goe.core.chart import Figure
 from goe.core.overview import RunView
-from goe.core.records import Values
+from goe.core.records import Exit, Launch, Values
 from goe.core.table import Block
+from tui.reading.logpattern import Pattern
 from tui.widgets.heatmap import Field
 
 
@@ -39,6 +40,13 @@ class Checkpoint:
     size: int | None = None
     """Bytes of the weights."""
     problem: str | None = None
+    files: tuple[str, ...] = ()
+    """Its own and those it names."""
+
+    @property
+    def content(self) -> tuple[object, ...]:
+        """What tells it from one of the same name before."""
+        return self.name, self.epoch, self.saved, self.files
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +55,102 @@ class RunDetail:
 
     view: RunView
     read_at: float
-    log: tuple[str, ...] = ()
-    log_cut: bool = False
-    """Whether the log has more than the lines here."""
     checkpoints: tuple[Checkpoint, ...] = ()
     surface: Field | None = None
     """Confidence over the plane, of a spiral run after its evaluation."""
     surface_problem: str | None = None
+
+
+Fields = tuple[tuple[str, str], ...]
+"""Names and what is said of them, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFact:
+    """One start of a run."""
+
+    number: int
+    launch: Launch | None = None
+    exit: Exit | None = None
+    problem: str | None = None
+    """Why its files can't be read."""
+    word: str | None = None
+    """The worker's own, when it failed."""
+    by_hand: bool = False
+    """Whether somebody asked for it, by a retry after the one before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dossier:
+    """What a run was told and computed with, and how often it was started."""
+
+    run_id: str
+    config: Fields = ()
+    environment: Fields = ()
+    attempts: tuple[AttemptFact, ...] = ()
+    reproduce: str = ""
+    """The command that computes it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class DiffLine:
+    """A key of two runs."""
+
+    key: str
+    a: str
+    b: str
+    same: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Two runs side by side."""
+
+    a: str
+    b: str
+    lines: tuple[DiffLine, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a log."""
+
+    start: int
+    """Byte where it begins."""
+    end: int
+    """Where the next one does."""
+    text: str
+    """As a terminal would leave it."""
+    whole: bool = True
+    """Whether it has its line break."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hits:
+    """How far a search of the log is."""
+
+    wanted: Pattern
+    lines: int = 0
+    """Matching ones found so far."""
+    share: float = 0.0
+    """Of the file looked through, in [0, 1]."""
+    steps: int = 0
+    """Searches for the next match that have come to an end."""
+    place: int | None = None
+    """Where the last of them found its line; None if there is none that way."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """A part of a log that follows on itself, and what was searched for."""
+
+    lines: tuple[LogLine, ...] = ()
+    size: int = 0
+    """Bytes of the whole file."""
+    life: int = 0
+    """Goes up when the file is replaced or shrinks, and places in it mean nothing any more."""
+    hits: Hits | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +179,15 @@ class Results:
     missing: tuple[str, ...] = ()
     """Experiments without any result, one line each."""
     problems: tuple[str, ...] = ()
+
+
+class Diff(Message):
+    """The user wants these two runs side by side."""
+
+    def __init__(self, a: RunView, b: RunView) -> None:
+        super().__init__()
+        self.a = a
+        self.b = b
 
 
 class News(Message):

@@ -238,11 +238,13 @@ async def test_panes(lab: Lab, seat: Sit) -> None:
         await user.sees("a log line")
         await user.pilot.press("3")
         await user.sees("best")
-        await user.pilot.press("tab")
+        await user.pilot.press("tab", "tab", "tab", "tab")
         await user.wait(lambda: user.app.screen.query_one(ChartGrid).region)
         await user.pilot.resize_terminal(160, 45)
         await user.pilot.press("0")
-        await user.wait(lambda: all(user.app.screen.query_one(kind).region for kind in (Chart, LogView, KeyTable)))
+        await user.wait(
+            lambda: all(user.app.screen.query_one(kind).region for kind in (ChartGrid, LogView, "#checkpoints"))
+        )
         await user.pilot.press("2")
         await user.wait(lambda: not user.app.screen.query_one(ChartGrid).region)
         await user.pilot.press("escape")
@@ -254,8 +256,9 @@ async def test_a_spiral_run_has_a_surface(lab: Lab, seat: Sit) -> None:
     run = lab.spiral()
     async with seat(60, 16) as user:
         await user.open(run)
-        await user.sees("4 surface")
-        await user.pilot.press("4")
+        await user.sees("1 curves  2  3  4  5  6  7")
+        await user.pilot.press("7")
+        await user.sees("7 surface")
         await user.sees("drawn once the run is evaluated")
         write_surface(run, "last", np.where(grid()[:, 1] > 0, 1.0, 0.5).astype(np.float32))  # certain above, not below
         await user.sees("confidence 0.5")
@@ -265,7 +268,7 @@ async def test_a_spiral_run_has_a_surface(lab: Lab, seat: Sit) -> None:
         assert (top.hex.lower(), bottom.hex.lower()) == (colour_of(LEVELS - 1), colour_of(0))
         await user.pilot.resize_terminal(160, 45)
         await user.pilot.press("0")
-        await user.wait(lambda: all(user.app.screen.query_one(kind).region for kind in (Chart, LogView, SurfaceView)))
+        await user.wait(lambda: all(user.app.screen.query_one(kind).region for kind in (ChartGrid, LogView, SurfaceView)))
         run.surface_file("last").write_bytes(b"cut")
         await user.sees("cut or altered")
 
@@ -273,7 +276,7 @@ async def test_a_spiral_run_has_a_surface(lab: Lab, seat: Sit) -> None:
 async def test_other_runs_have_none(lab: Lab, seat: Sit) -> None:
     async with seat(160, 45) as user:
         await user.open(lab.running())
-        await user.pilot.press("4")
+        await user.pilot.press("7")
         await user.pilot.pause()
         assert not user.app.screen.query_one(SurfaceView).region
         assert user.app.screen.query_one(LogView).region

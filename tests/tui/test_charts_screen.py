@@ -139,7 +139,7 @@ async def test_the_scores_of_a_run(lab: Lab, wait_until: Wait) -> None:
     async with app.run_test(size=(120, 40)) as pilot:
         await app.push_screen(RunScreen(app.session, view_run(run)))
         user = Seat(app, pilot, wait_until)
-        await pilot.press("H")
+        await pilot.press("a")
         await user.sees("no result yet")
         await user.sees("drawn once the run is evaluated")
         lab.result(run, 0.9)

@@ -1,19 +1,27 @@
 """The log view: hostile lines come out harmless, and the view follows the end until the reader leaves it."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
+from textual import events
 from textual.app import App, ComposeResult
 from textual.geometry import Offset
 from textual.selection import Selection
 
 from goe.core.logfile import MAX_LINE_LENGTH, clean_line
-from tui.widgets.logview import MAX_LINES, LogView
+from tui.messages import LogLine, LogPage
+from tui.reading.logpattern import Pattern
+from tui.widgets.logview import LogView
 
 SIZE = (40, 10)
 
 
 class LogApp(App[None]):
+    """A log that is small enough to be given whole."""
+
     def compose(self) -> ComposeResult:
         self.animation_level = "none"
         yield LogView()
@@ -22,11 +30,23 @@ class LogApp(App[None]):
     def log_view(self) -> LogView:
         return self.query_one(LogView)
 
+    def give(self, *texts: str, life: int = 0) -> None:
+        self.log_view.show_page(page_of(texts, life=life))
+
     def following(self) -> bool:
         return self.log_view.follow
 
     def shown(self) -> list[str]:
-        return [self.log_view.render_line(y).text.rstrip() for y in range(self.log_view.size.height)]
+        view = self.log_view
+        return [view.render_line(y).text[:-1].rstrip() for y in range(view.size.height)]  # without the mark
+
+
+def page_of(texts: Sequence[str], *, start: int = 0, size: int | None = None, life: int = 0) -> LogPage:
+    lines, place = [], start
+    for text in texts:
+        lines.append(LogLine(place, place + len(text) + 1, clean_line(text)))
+        place += len(text) + 1
+    return LogPage(tuple(lines), place if size is None else size, life)
 
 
 def numbered(first: int, last: int) -> list[str]:
@@ -76,114 +96,160 @@ async def test_follows_the_end_until_the_reader_scrolls_up() -> None:
     app = LogApp()
     async with app.run_test(size=SIZE) as pilot:
         app.log_view.focus()
-        app.log_view.set_lines(numbered(0, 50))
-        await pilot.pause()
+        app.give(*numbered(0, 50))
         assert app.shown() == numbered(40, 50)
-        app.log_view.append(numbered(50, 60))
+        app.give(*numbered(0, 60))
         assert app.shown() == numbered(50, 60)
 
         await pilot.press("g")
-        await pilot.pause()
         assert not app.following()
-        app.log_view.append(numbered(60, 61))
+        app.give(*numbered(0, 61))
         assert app.shown() == numbered(0, 10)
 
         await pilot.press("G")
-        await pilot.pause()
         assert app.following()
-        app.log_view.append(numbered(61, 62))
+        app.give(*numbered(0, 62))
         assert app.shown() == numbered(52, 62)
 
 
-async def test_keeps_only_the_last_2000_lines() -> None:
-    app = LogApp()
-    async with app.run_test(size=SIZE):
-        app.log_view.set_lines(numbered(0, MAX_LINES + 5))
-        assert app.log_view.lines == tuple(numbered(5, MAX_LINES + 5))
-        app.log_view.append(numbered(MAX_LINES + 5, MAX_LINES + 7))
-        assert app.log_view.lines == tuple(numbered(7, MAX_LINES + 7))
-        assert app.shown()[-1] == f"line {MAX_LINES + 6}"
-
-
-@pytest.mark.parametrize("replace", [True, False])
-async def test_a_reader_keeps_the_lines_in_view_when_old_ones_go(replace: bool) -> None:
+async def test_keys_and_wheel_move_by_rows_and_pages() -> None:
     app = LogApp()
     async with app.run_test(size=SIZE) as pilot:
-        app.log_view.set_lines([*numbered(0, MAX_LINES - 1), "progress 10%"])
+        app.log_view.focus()
+        app.give(*numbered(0, 50))
+        for key, first in (
+            ("g", 0),
+            ("j", 1),
+            ("down", 2),
+            ("pagedown", 11),
+            ("ctrl+f", 20),
+            ("k", 19),
+            ("up", 18),
+            ("pageup", 9),
+            ("ctrl+b", 0),
+            ("k", 0),
+            ("end", 40),
+            ("home", 0),
+        ):
+            await pilot.press(key)
+            assert app.shown()[0] == f"line {first}"
+        app.log_view.post_message(wheel(app.log_view, events.MouseScrollDown))
         await pilot.pause()
-        app.log_view.scroll_to(y=100, animate=False)
+        assert app.shown()[0] == "line 3"
+        app.log_view.post_message(wheel(app.log_view, events.MouseScrollUp))
         await pilot.pause()
-        assert app.shown() == numbered(100, 110)
-        if replace:
-            app.log_view.set_lines([*numbered(30, MAX_LINES - 1), "progress 90%", *numbered(0, 30)])
-        else:
-            app.log_view.append(numbered(0, 30))
-        await pilot.pause()
-        assert app.shown() == numbered(100, 110)
+        assert app.shown()[0] == "line 0"
 
 
-async def test_following_can_be_switched_on() -> None:
+def wheel(view: LogView, kind: type[events.MouseEvent]) -> events.MouseEvent:
+    return kind(view, 1, 1, 0, 0, 0, False, False, False)
+
+
+async def test_a_reader_keeps_the_lines_in_view_when_others_come() -> None:
     app = LogApp()
     async with app.run_test(size=SIZE) as pilot:
-        app.log_view.set_lines(numbered(0, 50))
-        await pilot.pause()  # a ScrollView moves only once its scrollbar is laid out
-        app.log_view.scroll_to(y=3, animate=False)
-        await pilot.pause()
+        app.log_view.focus()
+        app.give(*numbered(0, 100))
+        await pilot.press("pageup")
+        assert app.shown() == numbered(81, 91)
+        whole = page_of(numbered(0, 200))
+        app.log_view.show_page(LogPage(whole.lines[70:150], whole.size))
+        assert app.shown() == numbered(81, 91)
         assert not app.following()
-        app.log_view.follow = True
-        assert app.shown() == numbered(40, 50)
 
 
 async def test_another_log_starts_at_its_end() -> None:
     app = LogApp()
     async with app.run_test(size=SIZE) as pilot:
-        app.log_view.set_lines(numbered(0, 50))
-        await pilot.pause()
-        app.log_view.scroll_home(animate=False)
-        await pilot.pause()
-        assert not app.following()
-        app.log_view.clear()
-        assert app.log_view.lines == ()
-        app.log_view.set_lines(numbered(100, 150))
-        await pilot.pause()
+        app.log_view.focus()
+        app.give(*numbered(0, 50))
+        await pilot.press("g")
+        app.give(*numbered(100, 150), life=1)
+        assert app.following()
         assert app.shown() == numbered(140, 150)
 
 
 async def test_a_smaller_window_still_shows_the_end() -> None:
     app = LogApp()
     async with app.run_test(size=SIZE) as pilot:
-        app.log_view.set_lines(numbered(0, 50))
+        app.give(*numbered(0, 50))
         for width, height in ((40, 4), (40, 20), (12, 1)):
             await pilot.resize_terminal(width, height)
             await pilot.pause()
             assert app.shown()[-1] == "line 49"
 
 
-async def test_long_lines_scroll_sideways() -> None:
+async def test_long_lines_scroll_sideways_or_are_wrapped() -> None:
     app = LogApp()
     async with app.run_test(size=SIZE) as pilot:
         app.log_view.focus()
-        app.log_view.set_lines(["0123456789" * 10, "宽" * 60])
+        app.give("0123456789" * 10, "宽" * 60)
         await pilot.pause()
-        await pilot.press("l", "l", "l")
+        await pilot.press("l", "right", "l")
         await pilot.pause()
         assert app.log_view.scroll_offset.x == 3
         assert app.shown()[0].startswith("3456")
+        await pilot.press("h", "left")
+        await pilot.pause()
+        assert app.shown()[0].startswith("1234")
+        app.log_view.wrap = True
+        await pilot.pause()
+        rows = app.shown()
+        assert "".join(rows) == "0123456789" * 10 + "宽" * 60
+        assert [cell_len(row) for row in rows[:7]] == [39, 39, 22, 38, 38, 38, 6]
+
+
+async def test_the_place_in_a_wrapped_line_is_kept_when_lines_come_above() -> None:
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.log_view.focus()
+        app.log_view.wrap = True
+        whole = page_of(["x" * 100 + f" {n} " + "y" * 100 for n in range(40)])
+        app.log_view.show_page(LogPage(whole.lines[10:], whole.size))
+        await pilot.press("g", "j", "j", "j", "j")
+        before = app.shown()
+        app.log_view.show_page(whole)
+        assert app.shown() == before
+
+
+async def test_a_click_on_the_mark_goes_there() -> None:
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.give(*numbered(0, 1000))
+        await pilot.click(LogView, offset=(39, 5))
+        await pilot.pause()
+        assert "line 5" in app.shown()[0]
+        assert app.log_view.render_line(5).text.endswith("█")
+        assert app.log_view.render_line(0).text.endswith("│")
+
+
+async def test_matches_are_marked() -> None:
+    app = LogApp()
+    async with app.run_test(size=SIZE):
+        app.give("a loss", "a Loss")
+        app.log_view.mark(Pattern("loss"), 7)
+        marked = [
+            [
+                (part.text, bool(part.style.bold))
+                for part in app.log_view.render_line(y)
+                if part.style and part.style.reverse
+            ]
+            for y in (0, 1)
+        ]
+        assert marked == [[("loss", False)], [("Loss", True)]]
 
 
 async def test_markup_and_escapes_reach_no_screen() -> None:
     app = LogApp()
-    async with app.run_test(size=SIZE) as pilot:
-        app.log_view.set_lines(["[red]plain[/red]", "\x1b[31mred\x1b[0m"])
-        await pilot.pause()
+    async with app.run_test(size=SIZE):
+        app.give("[red]plain[/red]", "\x1b[31mred\x1b[0m")
         assert app.shown()[:2] == ["[red]plain[/red]", "red"]
 
 
 async def test_selected_text_is_marked_and_copied() -> None:
     app = LogApp()
     async with app.run_test(size=SIZE) as pilot:
-        app.log_view.set_lines(["first line", "second line"])
-        await pilot.pause()
+        app.give("first line", "second line")
         selection = Selection(Offset(6, 0), Offset(6, 1))
         app.screen.selections = {app.log_view: selection}
         await pilot.pause()

@@ -5,12 +5,13 @@ import time
 from pathlib import Path
 
 from goe.core.errors import RunError
+from goe.core.integrity import files_of
+from goe.core.inventory import index_files
 from goe.core.overview import view_run
 from goe.core.records import CheckpointIndex
 from goe.core.rundir import RunDir, read_json
 from tui.messages import Checkpoint, RunDetail
 from tui.reading.base import guarded
-from tui.reading.log import LogTail
 from tui.reading.surface import SurfaceTail
 
 
@@ -21,7 +22,6 @@ class RunReader:
 
     def __init__(self, run: RunDir) -> None:
         self.run = run
-        self._log = LogTail(run.log_file)
         self._surface = SurfaceTail(run)
 
     def read(self) -> RunDetail:
@@ -30,14 +30,11 @@ class RunReader:
 
     def _read(self, run: RunDir) -> RunDetail:
         now = time.time()
-        self._log.poll()
         view = view_run(run, now)
         self._surface.poll(view.config)
         return RunDetail(
             view,
             now,
-            self._log.lines,
-            self._log.cut,
             read_checkpoints(run),
             self._surface.field,
             self._surface.problem,
@@ -46,7 +43,7 @@ class RunReader:
 
 def read_checkpoints(run: RunDir) -> tuple[Checkpoint, ...]:
     """The run's checkpoints: `last` and `best` first, then by epoch."""
-    found = [_checkpoint(path) for path in run.checkpoints.glob("*.json")]
+    found = [_checkpoint(path) for path in index_files(run.checkpoints)]
     places = {"last": 0, "best": 1}
     return tuple(sorted(found, key=lambda one: (places.get(one.name, 2), one.epoch or 0, one.name)))
 
@@ -55,11 +52,12 @@ def _checkpoint(path: Path) -> Checkpoint:
     try:
         index = read_json(path, CheckpointIndex)
     except RunError:
-        return Checkpoint(path.stem, problem="cut or altered")
+        return Checkpoint(path.stem, problem="cut or altered", files=(path.name,))
     if index is None:
-        return Checkpoint(path.stem, problem="removed")
+        return Checkpoint(path.stem, problem="removed", files=(path.name,))
     size = None
     with contextlib.suppress(OSError):
         size = (path.parent / index.weights).stat().st_size
     problem = "weights missing" if size is None else None
-    return Checkpoint(path.stem, index.epoch, index.values, index.saved, size, problem)
+    files = (path.name, *files_of(index))
+    return Checkpoint(path.stem, index.epoch, index.values, index.saved, size, problem, files)

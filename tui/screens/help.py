@@ -20,7 +20,8 @@ KEYS = (
     ("x", "stop it, as above"),
     ("tab", "next pane"),
     ("1 2 3", "curves, log or checkpoints alone"),
-    ("4", "the surface alone, of a run on the spirals"),
+    ("4 5 6", "attempts, configuration or environment"),
+    ("7", "the surface alone, of a run on the spirals"),
     ("0", "all panes, where they fit"),
 )
 

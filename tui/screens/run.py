@@ -1,8 +1,7 @@
-"""One run's page: state, curves, log and checkpoints; all at once where there is room, else one at a time."""
+"""One run's page: state, curves, log, checkpoints and what it was told; several panes where there is room, else one."""
 
 from typing import ClassVar
 
-from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -11,23 +10,33 @@ from textual.widgets import Footer, Static
 
 from goe.core.overview import RunView
 from tui.curves.columns import RunCurves
-from tui.messages import Overview, RunDetail
+from tui.messages import Diff, Dossier, LogPage, Overview, RunDetail
 from tui.reading.base import Reader
 from tui.reading.curves import CurveReader
+from tui.reading.dossier import DossierReader
+from tui.reading.log import LogReader, Look
 from tui.reading.run import RunReader
 from tui.screens.base import STOP, GoeScreen, say
+from tui.screens.checkpoints import CheckpointsPane
+from tui.screens.choose import ChooseScreen
 from tui.screens.histogram import HistogramScreen
 from tui.session import Session
+from tui.widgets.attempts import ATTEMPT_HEADINGS, attempt_cells
 from tui.widgets.chartgrid import ChartGrid
+from tui.widgets.fields import FieldsView
 from tui.widgets.keytable import KeyTable
+from tui.widgets.logpane import LogPane
 from tui.widgets.logview import LogView
 from tui.widgets.panels import CurveLook, run_panels
-from tui.widgets.runhead import CHECKPOINT_HEADINGS, alerts, checkpoint_cells, headline, subline
+from tui.widgets.runhead import alerts, headline, subline
 from tui.widgets.surface import SurfaceView
+from tui.widgets.tabs import TabLine
 
-PANES = ("curves", "log", "checkpoints", "surface")
+PANES = ("curves", "log", "checkpoints", "attempts", "config", "environment", "surface")
 """The last for runs on the spirals alone."""
 CURVES_MEMORY = "curves"
+_TABLES = ("checkpoints", "attempts")
+_TEXTS = ("config", "environment")
 _GRID_WIDTH, _GRID_HEIGHT = 110, 28
 
 
@@ -42,9 +51,14 @@ class RunScreen(GoeScreen):
         Binding("1", "only('curves')", "curves", show=False),
         Binding("2,m", "only('log')", "log", show=False),
         Binding("3,c", "only('checkpoints')", "checkpoints", show=False),
-        Binding("4", "only('surface')", "surface", show=False),
-        Binding("0", "only('')", "all", show=False),
-        Binding("H,D", "histogram", "score histograms", show=False),
+        Binding("4", "only('attempts')", "attempts", show=False),
+        Binding("5", "only('config')", "configuration", show=False),
+        Binding("6", "only('environment')", "environment: code, packages, host", show=False),
+        Binding("7", "only('surface')", "surface, of a run on the spirals", show=False),
+        Binding("0", "only('')", "all panes, where they fit", show=False),
+        Binding("a", "histogram", "score histograms", show=False),
+        Binding("d", "diff", "diff against another run", show=False),
+        Binding("Y", "copy", "copy the command that reproduces the run", show=False),
     ]
     CSS = """
     RunScreen {
@@ -52,7 +66,9 @@ class RunScreen(GoeScreen):
         #sub { color: $text-muted; }
         #alerts { height: auto; max-height: 6; padding: 0 1; color: $text-warning; }
         #body { height: 1fr; }
-        #curves, #files { height: 1fr; }
+        #curves, #files, #attempts, #config, #environment { height: 1fr; }
+        #attempts, #config, #environment { display: none; }
+        &.-attempts #attempts, &.-config #config, &.-environment #environment { display: block; }
         #curves { layout: vertical; }
         &.-wide #curves { layout: horizontal; }
         #files { layout: horizontal; }
@@ -61,13 +77,11 @@ class RunScreen(GoeScreen):
         SurfaceView { padding: 0 1; width: 1fr; height: 1fr; }
         #log-pane { width: 1fr; height: 1fr; }
         #checkpoints-pane { width: 1fr; height: 1fr; }
-        LogView { padding: 0 1; scrollbar-size: 1 1; }
-        .caption { height: 1; padding: 0 1; text-style: bold; }
+        .caption { height: 1; padding: 0 1; color: $text-muted; }
 
-        &.-grid #panes { display: none; }
         &.-grid ChartGrid, &.-grid SurfaceView { padding: 1 1 0 1; }
         &.-grid #files { padding-top: 1; }
-        &.-grid.-all #checkpoints-pane { width: 64; }
+        &.-grid.-all #checkpoints-pane { width: 78; }
         &.-grid.-all #curves { height: 3fr; }
         &.-grid.-all #files { height: 2fr; }
         .caption { display: none; }
@@ -76,6 +90,7 @@ class RunScreen(GoeScreen):
         SurfaceView { display: none; }
         &.-plane.-all SurfaceView, &.-surface SurfaceView { display: block; }
         &.-curves #files, &.-surface #files, &.-surface ChartGrid { display: none; }
+        &.-attempts, &.-config, &.-environment { #curves, #files { display: none; } }
         &.-log #curves, &.-log #checkpoints-pane { display: none; }
         &.-checkpoints #curves, &.-checkpoints #log-pane { display: none; }
         &.-short #sub, &.-tiny #sub, &.-tiny #alerts { display: none; }
@@ -88,6 +103,10 @@ class RunScreen(GoeScreen):
         self._view = view
         self._detail: RunDetail | None = None
         self._curves: RunCurves | None = None
+        self._dossier: Dossier | None = None
+        self._overview = Overview()
+        self._wants_diff = False
+        self._log = LogReader(view.run.log_file)
         self._only = ""
         """The pane chosen by the user; empty for all, or the first where they don't fit."""
 
@@ -96,18 +115,17 @@ class RunScreen(GoeScreen):
         yield Static(id="head", markup=False)
         yield Static(id="sub", markup=False)
         yield Static(id="alerts", markup=False)
-        yield Static(id="panes", markup=False)
+        yield TabLine("screen.only", id="panes")
         with Container(id="body"):
             with Container(id="curves"):
                 yield ChartGrid(self.session.memory.load(CURVES_MEMORY, CurveLook), id="charts")
                 yield SurfaceView(id="surface")
             with Container(id="files"):
-                with Container(id="log-pane"):
-                    yield Static("log", id="log-caption", classes="caption", markup=False)
-                    yield LogView(id="log")
-                with Container(id="checkpoints-pane"):
-                    yield Static("checkpoints", classes="caption", markup=False)
-                    yield KeyTable(id="checkpoints")
+                yield LogPane(id="log-pane")
+                yield CheckpointsPane(self.session, self._view.run, id="checkpoints-pane")
+            yield KeyTable(id="attempts")
+            yield FieldsView(id="config")
+            yield FieldsView(id="environment")
         yield Footer(show_command_palette=False, compact=True)
 
     def on_mount(self) -> None:
@@ -121,8 +139,14 @@ class RunScreen(GoeScreen):
         return self._view
 
     def readers(self) -> dict[str, Reader]:
-        """The run."""
-        return {"run": RunReader(self._view.run), "curves": CurveReader(self._view.run)}
+        """The run, by part."""
+        run = self._view.run
+        return {
+            "log": self._log,
+            "run": RunReader(run),
+            "curves": CurveReader(run),
+            "dossier": DossierReader(run),
+        }
 
     def take(self, what: object) -> None:
         """The run was read, or the list."""
@@ -131,11 +155,18 @@ class RunScreen(GoeScreen):
                 self.show_detail(what)
             case RunCurves() if what.run_id == self._view.run_id:
                 self._show_curves(what)
+            case LogPage():
+                self.query_one(LogPane).show_page(what)
+            case Dossier() if what.run_id == self._view.run_id:
+                self._show_dossier(what)
             case Overview():
                 self._show_overview(what)
 
     def _show_overview(self, overview: Overview) -> None:
         """The list's news of this run, for a folder that was removed meanwhile."""
+        self._overview = overview
+        if self._wants_diff:
+            self.action_diff()
         if overview.problem is None and all(view.run_id != self._view.run_id for view in overview.views):
             self.notify(f"{self._view.run_id} is gone: its folder was removed", severity="warning", markup=False)
             self.action_back_out()
@@ -149,11 +180,22 @@ class RunScreen(GoeScreen):
         if old is None or (old.view.config is None) != (detail.view.config is None):
             self._arrange()  # what it is trained on is known only now
         self.query_one(SurfaceView).show(detail.surface, detail.surface_problem)
-        if old is None or detail.log is not old.log:
-            self.query_one(LogView).set_lines(detail.log)
-            say(self.query_one("#log-caption", Static), "log, its last 256 kB" if detail.log_cut else "log")
-        rows = {one.name: checkpoint_cells(one, detail.read_at) for one in detail.checkpoints}
-        self.query_one("#checkpoints", KeyTable).show(CHECKPOINT_HEADINGS, rows)
+        self.query_one(CheckpointsPane).show_checkpoints(detail.checkpoints, detail.read_at)
+        self._show_attempts()
+
+    def _show_dossier(self, dossier: Dossier) -> None:
+        self._dossier = dossier
+        self._show_attempts()
+        self.query_one("#config", FieldsView).show_fields(dossier.config)
+        reproduce = (("reproduce (Y copies)", dossier.reproduce),)
+        self.query_one("#environment", FieldsView).show_fields((*reproduce, *dossier.environment))
+
+    def _show_attempts(self) -> None:
+        """Newest first; the time of one that runs goes on."""
+        facts = self._dossier.attempts[::-1] if self._dossier else ()
+        now = self._detail.read_at if self._detail else 0.0
+        rows = {str(fact.number): attempt_cells(fact, now) for fact in facts}
+        self.query_one("#attempts", KeyTable).show(ATTEMPT_HEADINGS, rows)
 
     def _show_head(self, detail: RunDetail) -> None:
         view = detail.view
@@ -205,6 +247,63 @@ class RunScreen(GoeScreen):
         if self.is_current:
             self.dismiss()
 
+    def _read_log(self) -> None:
+        if self.is_attached:  # a last message may come after the page was left
+            self.session.poller.follow("log", self._log)  # at once
+
+    def on_log_view_wanted(self, message: LogView.Wanted) -> None:
+        """Another part of the log is needed."""
+        around = (message.lines, message.lines) if message.place is not None else (2 * message.lines, 0)
+        self._log.look(Look(message.place, *around))
+        self._read_log()
+
+    def on_log_pane_sought(self, message: LogPane.Sought) -> None:
+        """Something is searched for."""
+        self._log.search(message.wanted)
+        self._log.step(message.direction, message.place)
+        self._read_log()
+
+    def on_log_pane_stepped(self, message: LogPane.Stepped) -> None:
+        """The next match is wanted."""
+        self._log.step(message.direction, message.place)
+        self._read_log()
+
+    def on_data_table_row_selected(self, message: KeyTable.RowSelected) -> None:
+        """Enter, or a click on the cursor's row: the attempt's part of the log."""
+        number = int(message.row_key.value or 0)
+        facts = self._dossier.attempts if self._dossier else ()
+        launch = next((fact.launch for fact in facts if fact.number == number), None)
+        begins = 0 if number == 1 or launch is None else launch.log_start
+        if begins is None:
+            self.notify(f"Where attempt {number} begins in the log was not recorded", markup=False)
+            return
+        self.action_only("log")
+        self.query_one(LogView).seek(begins)
+
+    def action_diff(self) -> None:
+        """Choose another run, then show what differs."""
+        self._wants_diff = not self._overview.views
+        if self._wants_diff:
+            return  # the list comes within a second
+        views = {view.run_id: view for view in self._overview.views if view.run_id != self._view.run_id}
+        if not views:
+            self.notify("There is no other run")
+            return
+        title = f"Show what differs between {self._view.run_id} and"
+        screen = ChooseScreen(title, [(name, name) for name in views])
+
+        def chosen(name: str | None) -> None:
+            if name is not None:
+                self.post_message(Diff(self._view, views[name]))
+
+        self.app.push_screen(screen, chosen)
+
+    def action_copy(self) -> None:
+        """Through the terminal, also over ssh, where it knows OSC 52."""
+        if self._dossier is not None:
+            self.app.copy_to_clipboard(self._dossier.reproduce)
+            self.notify(f"Copied: {self._dossier.reproduce}", markup=False)
+
     def _roomy(self) -> bool:
         return self.size.width >= _GRID_WIDTH and self.size.height >= _GRID_HEIGHT
 
@@ -224,11 +323,6 @@ class RunScreen(GoeScreen):
             self.set_class(pane == shown, f"-{pane}", update=False)
         if self.classes != before:
             self.app.update_styles(self)  # once: styling the whole page takes 10 ms
-        self.query_one("#panes", Static).update(_tabs(self._panes(), shown))
-        if shown in {"log", "checkpoints"}:
+        self.query_one(TabLine).show_panes(self._panes(), shown)
+        if shown in {"log", *_TABLES, *_TEXTS}:
             self.query_one(f"#{shown}").focus()
-
-
-def _tabs(panes: tuple[str, ...], shown: str) -> Text:
-    parts = [(f"{place} {pane}", "bold underline" if pane == shown else "dim") for place, pane in enumerate(panes, 1)]
-    return Text("   ").join(Text(*part) for part in parts)

@@ -17,6 +17,7 @@ CHECKPOINT_HEADINGS = (
     Heading("val loss", 8, right=True),
     Heading("size", 8, right=True),
     Heading("age", 8, right=True),
+    Heading("verified", 10),
 )
 _SILENT_S = 30.0
 """A live run beats every second; after this the page says how long it has been silent."""
@@ -77,10 +78,10 @@ def alerts(detail: RunDetail, curves: RunCurves | None = None) -> str:
     return "\n".join(f"! {line}" for line in lines)
 
 
-def checkpoint_cells(one: Checkpoint, now: float) -> tuple[Cell, ...]:
-    """A checkpoint's row under CHECKPOINT_HEADINGS."""
+def checkpoint_cells(one: Checkpoint, now: float, verdict: str = "") -> tuple[Cell, ...]:
+    """A checkpoint's row under CHECKPOINT_HEADINGS; `verdict` is what its files' digests said."""
     if one.values is None:
-        texts = [one.name, "", "! damaged", "", "", ""]
+        texts = [one.name, "", "! damaged", "", "", "", verdict]
     else:
         texts = [
             one.name,
@@ -89,6 +90,7 @@ def checkpoint_cells(one: Checkpoint, now: float) -> tuple[Cell, ...]:
             number(one.values.get("val/loss")),
             size(one.size) if one.size is not None else "! gone",
             age(now - one.saved),
+            verdict,
         ]
     return tuple((text, "") for text in texts)
 
