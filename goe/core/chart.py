@@ -3,6 +3,7 @@
 Built from a run's files by `goe.figures`, drawn to a file by `goe.figures.draw` and as text by `tui.widgets.figure`.
 """
 
+import zlib
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,6 +13,11 @@ Values: TypeAlias = tuple[float, ...]
 # background (blue on dark, yellow on light) and starts with the strongest.
 PALETTE_DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 PALETTE_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+def colour_index(experiment: str) -> int:
+    """The place of an experiment's colour in either palette: the same on every screen and every day."""
+    return zlib.crc32(experiment.encode(errors="surrogatepass")) % len(PALETTE_DARK)
 
 
 @dataclass(frozen=True, slots=True)

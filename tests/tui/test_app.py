@@ -126,26 +126,6 @@ async def test_the_cursor_stays_on_its_run(lab: Lab, seat: Sit) -> None:
         assert user.app.screen.current.run_id == chosen.run_id
 
 
-async def test_only_changed_cells_are_touched(lab: Lab, seat: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = lab.running()
-    lab.queued("goe", 2)
-    async with seat() as user:
-        await user.sees("● running")
-        await user.pilot.pause()  # the first layout may still choose other columns
-        touched: list[str] = []
-        real = RunTable.update_cell
-
-        def update(self, row, column, value, **options) -> None:
-            touched.append(column)
-            real(self, row, column, value, **options)
-
-        monkeypatch.setattr(RunTable, "update_cell", update)
-        monkeypatch.setattr(RunTable, "_rebuild", lambda *_: touched.append("all"))
-        lab.status(run, {"loss": 0.25, "val/accuracy": 0.925, "images_per_s": 1234.0})
-        await user.sees("0.250")
-        assert set(touched) <= {"loss", "time"}
-
-
 async def test_a_broken_run_is_told_and_hides_nothing(lab: Lab, seat: Sit) -> None:
     broken = lab.broken()
     lab.running()

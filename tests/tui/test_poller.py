@@ -9,7 +9,7 @@ from typing import Self
 import pytest
 from conftest import Lab, newest
 
-import tui.reading.overview
+import goe.launch.look
 import tui.reading.run
 from goe.core.overview import RunView, view_run
 from goe.core.results import aggregate, expected_runs, gather
@@ -130,7 +130,7 @@ def test_an_exception_stays_with_its_run(lab: Lab, monkeypatch: pytest.MonkeyPat
             raise ZeroDivisionError("a bug of ours")
         return view_run(run, now)
 
-    for module in (tui.reading.overview, tui.reading.run):
+    for module in (goe.launch.look, tui.reading.run):
         monkeypatch.setattr(module, "view_run", view)
     views = {each.run_id: each for each in read_overview(lab.runs, Plan(lab.queue)).views}
     assert views[good.run_id].state is RunState.RUNNING

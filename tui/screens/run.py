@@ -13,7 +13,8 @@ from goe.core.overview import RunView
 from tui.messages import Overview, RunDetail
 from tui.reading.base import Reader
 from tui.reading.run import RunReader
-from tui.screens.base import STOP, GoeScreen, say
+from tui.runcontrol import RunControl
+from tui.screens.base import say
 from tui.session import Session
 from tui.widgets.chart import Chart
 from tui.widgets.keytable import KeyTable
@@ -26,11 +27,10 @@ PANES = ("curves", "log", "checkpoints", "surface")
 _GRID_WIDTH, _GRID_HEIGHT = 110, 28
 
 
-class RunScreen(GoeScreen):
+class RunScreen(RunControl):
     """The page; `esc` leaves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        STOP,
         Binding("escape", "back", "back", key_display="esc"),
         Binding("tab,right_square_bracket", "pane(1)", "pane", key_display="tab"),
         Binding("shift+tab,left_square_bracket", "pane(-1)", "previous pane", show=False),
