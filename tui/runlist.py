@@ -35,8 +35,8 @@ class Line:
     fold: Fold | None = None
     is_open: bool = False
     """Whether the seeds follow."""
-    inside: bool = False
-    """Whether it is one of the seeds of an open fold."""
+    parent: str | None = None
+    """The key of the open fold that it is a seed of; empty for a single seed among folds, None where nothing folds."""
 
     @property
     def view(self) -> RunView | None:
@@ -66,9 +66,12 @@ def lines(shown: Sequence[RunView], look: Look) -> list[Line]:
         return [Line(view.run_id, (view,)) for view in shown]
     found: list[Line] = []
     for each in fold(shown):
+        if len(each.views) == 1:
+            found.append(Line(each.views[0].run_id, each.views, parent=""))
+            continue
         is_open = each.key in look.unfolded
         found.append(Line(each.key, each.views, each, is_open))
-        found += [Line(view.run_id, (view,), inside=True) for view in each.views if is_open]
+        found += [Line(view.run_id, (view,), parent=each.key) for view in each.views if is_open]
     return found
 
 

@@ -29,7 +29,7 @@ _TOKEN = re.compile(r'(?:"[^"]*"?|[^\s"])+')
 _PART = re.compile(r'(?:"[^"]*"|[^,"])+')
 _TERM = re.compile(r"(?P<name>[A-Za-z_][\w./-]*)(?P<sign>>=|<=|!=|>|<|=|:)(?P<value>.*)", re.DOTALL)
 _NUMBER = re.compile(r"(?P<number>[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)(?P<unit>%|s|m|h|d)?")
-_UNITS = MappingProxyType({None: 1.0, "%": 0.01, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0})
+_UNITS = MappingProxyType({None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0})
 _COMPARE = MappingProxyType({"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge})
 _WITHIN = ("id", "experiment", "problem")
 _SEARCHED = ("id", "experiment", "method", "model", "data", "state")
@@ -154,4 +154,7 @@ def _choice(read: Read, value: str) -> Test:
 def number_of(text: str) -> float | None:
     """`0.95`, `95%`, `1e-4`, `2h` in seconds; None for anything else."""
     match = _NUMBER.fullmatch(text)
-    return None if match is None else float(match["number"]) * _UNITS[match["unit"]]
+    if match is None:
+        return None
+    value, unit = float(match["number"]), match["unit"]
+    return value / 100 if unit == "%" else value * _UNITS[unit]  # divided, so that 95% is 0.95 to the last bit

@@ -19,8 +19,8 @@ from tui.reading.base import guarded
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SLICE_S = 0.1
-"""Of the first reads of a large folder, so that what is known is soon on the screen."""
+FIRST_S, SLICE_S = 0.03, 0.1
+"""Of the first reads of a large folder, so that a screenful is there at once, and keys are answered meanwhile."""
 TURN = 1_000
 """Runs at rest that are looked at in one read; of more, each has its turn a read later."""
 AGAIN_S = 30.0
@@ -46,7 +46,7 @@ class OverviewReader:
 
     def read(self) -> Overview:
         """Every run now, or as many as were read yet."""
-        return self._read(SLICE_S)
+        return self._read(SLICE_S if self._views else FIRST_S)
 
     def read_whole(self) -> Overview:
         """Every run now."""
@@ -65,7 +65,7 @@ class OverviewReader:
         deadline = time.monotonic() + seconds
         due = [*new, *self._due()]
         for count, name in enumerate(due):
-            if time.monotonic() > deadline and count < len(new):
+            if 0 < count < len(new) and time.monotonic() > deadline:
                 break
             self._see(found[name])
         self._unread = sum(name not in self._views for name in found)

@@ -296,9 +296,8 @@ class RunsScreen(RunControl):
         """Right or left on a fold; left on a seed closes its fold."""
         table = self.query_one(RunTable)
         line = table.line
-        if line and line.inside and not event.is_open:
-            while table.line and table.line.inside:
-                table.move_cursor(table.cursor_row - 1)
+        if line and line.parent and not event.is_open:
+            table.move_to(line.parent)
             line = table.line
         if line and line.fold and line.is_open != event.is_open:
             self._unfold(line, event.is_open)

@@ -32,6 +32,14 @@ class Heading:
     title: str
     width: int
     right: bool = False
+    arrow: str = ""
+    """After the title: which way the rows are sorted by it."""
+
+    def line(self) -> str:
+        """With the gap after it, into which the arrow may reach."""
+        title = self.title if self.right else self.title + self.arrow
+        arrow = self.arrow or " " if self.right else ""
+        return fitted(title, self.width + (not self.right), right=self.right) + arrow + " " * (GAP - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +154,11 @@ class RowList(ScrollView, can_focus=True):
         self._redraw()
         self.post_message(self.Highlighted())
 
+    def move_to(self, key: str) -> None:
+        """Put the cursor on the row of this key, if there is one."""
+        if key in self._keys:
+            self.move_cursor(self._keys.index(key))
+
     def _into_view(self) -> None:
         rows, top = self._rows_in_view, self.scroll_offset.y
         if rows < 1:
@@ -247,8 +260,7 @@ class RowList(ScrollView, can_focus=True):
 
     def _headings_line(self) -> Strip:
         style = self.get_component_rich_style("rowlist--heading")
-        texts = (fitted(one.title, one.width, right=one.right) for one in self._headings)
-        return Strip([Segment(" " * GUTTER + "".join(text + " " * GAP for text in texts), style)])
+        return Strip([Segment(" " * GUTTER + "".join(heading.line() for heading in self._headings), style)])
 
 
 def fitted(text: str, width: int, *, right: bool) -> str:

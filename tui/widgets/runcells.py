@@ -3,6 +3,7 @@
 A state is always a glyph and a word; its colour only repeats them.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
@@ -75,8 +76,8 @@ def cut(text: str, width: int) -> str:
 
 def counts(views: Sequence[RunView]) -> str:
     """`2 running · 5 done`, the liveliest first."""
-    tally = [(state, sum(view.state is state for view in views)) for state in runfields.URGENCY]
-    return " · ".join(f"{count} {state}" for state, count in tally if count) or "no runs"
+    tally = Counter(view.state for view in views)
+    return " · ".join(f"{tally[state]} {state}" for state in runfields.URGENCY if tally[state]) or "no runs"
 
 
 def liveliest(views: Iterable[RunView]) -> RunState:

@@ -14,7 +14,7 @@ from goe.core.state import RunState
 from tui.widgets.runcells import epoch, eta, liveliest, speed
 
 _NAME_MIN, _NAME_LEAST, _NAME_MAX, GAP = 8, 20, 40, 2
-_FOLDED_MORE = 7
+_FOLDED_MORE = 8
 """Cells that ` ±0.12` and the number of seeds take."""
 
 
@@ -86,7 +86,7 @@ def _fold_eta(views: Sequence[RunView]) -> str:
 
 
 def _whole(value: float | None) -> str:
-    return number(value, 0)
+    return NOTHING if value is None else f"{value:.0f}"
 
 
 STATE = Column("state", "state", 10, lambda view: state_label(view.state), right=False, fold=_fold_state, folded_more=3)
@@ -107,6 +107,8 @@ DEFAULT = tuple(column.name for column in FIXED)
 _BY_NAME = {column.name: column for column in FIXED}
 _BY_WEIGHT = (SEED, EPOCH, LOSS, ETA, FILTER, ACCURACY, METHOD, SPEED, SPENT, DATASET, MODEL)
 """Beside state and name, the most needed first: what doesn't fit is left out from the end."""
+_FOLDED_BY_WEIGHT = (SEED, ACCURACY, LOSS, EPOCH, FILTER, ETA, METHOD, SPENT, SPEED, DATASET, MODEL)
+"""The same where seeds are folded: what they reached comes first."""
 
 
 def column(name: str, metrics: Collection[str]) -> Column:
@@ -129,7 +131,8 @@ def fit_columns(
 
     State and name are always there. The default leaves out what is needed least; a choice is cut at its end.
     """
-    rest = [one for one in (_BY_WEIGHT if tuple(chosen) == FIXED else chosen) if one not in {STATE, NAME}]
+    usual = _FOLDED_BY_WEIGHT if folded else _BY_WEIGHT
+    rest = [one for one in (usual if tuple(chosen) == FIXED else chosen) if one not in {STATE, NAME}]
     if folded:
         rest = [replace(one, width=one.width + one.folded_more) for one in rest]
     state = replace(STATE, width=STATE.width + folded * STATE.folded_more)

@@ -84,8 +84,7 @@ class RunTable(RowList):
     def _heading(self, column: Column) -> Heading:
         name, descending = self._sorted
         arrow = ("↓" if descending else "↑") if column.name == name else ""
-        title = column.title[: column.width - 1] if arrow else column.title
-        return Heading(column.name, arrow + title if column.right else title + arrow, column.width, column.right)
+        return Heading(column.name, column.title, column.width, column.right, arrow)
 
     def _make(self, place: int) -> Row:
         line, dark = self._lines[place], self.app.current_theme.dark
@@ -102,6 +101,6 @@ class RunTable(RowList):
 def _cell(line: Line, column: Column, *, dark: bool) -> Cell:
     style = state_colour(liveliest(line.views), dark=dark) if column.name == STATE.name else ""
     text = column.fold(line.views) if line.fold else column.cell(line.views[0])
-    if column.name == "experiment" and (line.fold or line.inside):
+    if column.name == "experiment" and (line.fold or line.parent is not None):
         text = f"{('▾' if line.is_open else '▸') if line.fold else ' '} {text}"
     return text, style
