@@ -13,7 +13,7 @@ from goe.core.runfolds import Mean, common, mean
 from goe.core.state import RunState
 from tui.widgets.runcells import epoch, eta, liveliest, speed
 
-_NAME_MIN, _NAME_LEAST, _NAME_MAX, GAP = 8, 20, 40, 2
+_NAME_MIN, _NAME_LEAST, _NAME_FOLDED, _NAME_MAX, GAP = 8, 20, 16, 40, 2
 _FOLDED_MORE = 8
 """Cells that ` ±0.12` and the number of seeds take."""
 
@@ -139,7 +139,7 @@ def fit_columns(
     longest = max((len(experiment(view)) for view in views), default=0)
     wanted = min(max(longest, len(NAME.title)), _NAME_MAX)
     room = width - state.width - SEED.width - EPOCH.width - 4 * GAP
-    least = max(_NAME_MIN, min(wanted, _NAME_LEAST, room))
+    least = max(_NAME_MIN, min(wanted, _NAME_FOLDED if folded else _NAME_LEAST, room))
     free = width - state.width - least - 2 * GAP
     kept = [state]
     for one in rest:
