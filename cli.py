@@ -104,6 +104,9 @@ def tui_(
     runs: Runs = DEFAULT_RUNS,
     queue: QueueFile = DEFAULT_QUEUE,
     once: Annotated[bool, typer.Option("--once", help="Print one plain frame and exit.")] = False,
+    readonly: Annotated[
+        bool, typer.Option("--readonly", help="Show only: no run, file or queue can be changed from it.")
+    ] = False,
 ) -> None:
     """Open the dashboard. Quitting it never touches training."""
     if once or not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -115,7 +118,7 @@ def tui_(
         return
     from tui.app import run_app
 
-    run_app(runs, queue)
+    run_app(runs, queue, readonly=readonly)
 
 
 if __name__ == "__main__":

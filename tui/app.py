@@ -9,17 +9,14 @@ from textual.binding import Binding, BindingType
 from textual.theme import Theme
 
 from goe.core.errors import ConfigError, GoeError
-from goe.core.overview import RunView, view_run
-from goe.core.process import is_alive
-from goe.core.state import RunState
 from goe.launch.detached import queue_process, start_detached
-from goe.launch.local import LocalLauncher
 from tui.memory import Memory, memory_file
-from tui.messages import Diff, News
+from tui.messages import Compare, Diff, News
 from tui.poller import Poller
 from tui.reading.overview import Plan
 from tui.screens.base import GoeScreen
-from tui.screens.confirm import ConfirmScreen, MessageScreen
+from tui.screens.charts import ChartsScreen
+from tui.screens.confirm import MessageScreen
 from tui.screens.diff import DiffScreen
 from tui.screens.help import HelpScreen
 from tui.screens.results import ResultsScreen
@@ -116,6 +113,16 @@ class GoeApp(App[None]):
         """Two runs are to be seen side by side."""
         await self.push_screen(DiffScreen(self.session, message.a, message.b))
 
+    async def on_compare(self, message: Compare) -> None:
+        """Runs are to be laid over each other."""
+        await self.push_screen(ChartsScreen(self.session, message.views))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """As the screens: nothing is changed from a dashboard that only reads."""
+        if self.session.readonly and action.startswith("change_"):
+            return False
+        return super().check_action(action, parameters)
+
     async def action_results(self) -> None:
         """Show the evaluation table."""
         await self.push_screen(ResultsScreen(self.session))
@@ -128,7 +135,7 @@ class GoeApp(App[None]):
         """Read everything now."""
         self.poller.refresh()
 
-    def action_start_queue(self) -> None:
+    def action_change_start_queue(self) -> None:
         """Start a queue that outlives this view, unless one works here already."""
         running = queue_process(self.session.runs)
         if running is not None:
@@ -144,40 +151,8 @@ class GoeApp(App[None]):
             self._tell("Queue started. It goes on when you leave this view.")
             self.poller.refresh()
 
-    def action_stop_run(self) -> None:
-        """Ask, then stop the current run; a run that is stopping already can be forced."""
-        chosen = self.screen.current if isinstance(self.screen, GoeScreen) else None
-        if chosen is None:
-            return
-        view = view_run(chosen.run)  # the screen's may be a second old
-        if not view.state.is_live:
-            self._tell(f"{view.run_id} is {view.state}: there is nothing to stop")
-            return
-        force = view.state is RunState.STOPPING
-        if force and view.launch and is_alive(view.launch.supervisor) is None:
-            self._tell(f"{view.run_id} runs on {view.launch.supervisor.host}: only there can it be forced to end")
-            return
-        self.push_screen(_question(view, force=force), lambda agreed: self._stop(view, force) if agreed else None)
-
-    def _stop(self, view: RunView, force: bool) -> None:
-        try:
-            LocalLauncher().stop(view.run, force=force)
-        except (GoeError, OSError) as error:
-            self.push_screen(MessageScreen(f"{view.run_id} was not stopped", str(error)))
-            return
-        self._tell(f"{view.run_id}: {'its processes are being ended' if force else 'asked to stop'}")
-        self.poller.refresh()
-
     def _tell(self, text: str) -> None:
         self.notify(text, markup=False)
-
-
-def _question(view: RunView, *, force: bool) -> ConfirmScreen:
-    if force:
-        text = "It was asked to stop and has not ended yet. Forcing loses what it did since its last checkpoint."
-        return ConfirmScreen(f"End {view.run_id} by force?", text, "Force", dangerous=True)
-    text = "It ends after its current step. Starting the queue again resumes it from its last checkpoint."
-    return ConfirmScreen(f"Stop {view.run_id}?", text, "Stop")
 
 
 def run_app(runs: Path, queue: Path, *, readonly: bool = False) -> None:

@@ -1,5 +1,6 @@
 """What the poller tells the screens: plain immutable facts, each sent in one News."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from textual.message import Message
@@ -27,6 +28,8 @@ class Overview:
     """What is wrong with the queue file."""
     problem: str | None = None
     """Why the folder can't be read."""
+    unread: int = 0
+    """Runs that were not read yet: the first read of a large folder takes a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,3 +199,11 @@ class News(Message):
     def __init__(self, what: object) -> None:
         super().__init__()
         self.what = what
+
+
+class Compare(Message):
+    """The user wants the curves of these runs over each other."""
+
+    def __init__(self, views: Sequence[RunView]) -> None:
+        super().__init__()
+        self.views = tuple(views)

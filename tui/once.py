@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tui.messages import Overview
 from tui.reading.overview import Plan, read_overview
-from tui.widgets.runcells import Column, cut, fit_columns, summarise
+from tui.widgets.runcells import cut, summarise
+from tui.widgets.runcolumns import Column, fit_columns
 
 
 def frame(runs: Path, queue: Path, width: int) -> str:

@@ -17,7 +17,8 @@ PALETTE_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9
 
 def colour_index(experiment: str) -> int:
     """The place of an experiment's colour in either palette: the same on every screen and every day."""
-    return zlib.crc32(experiment.encode(errors="surrogatepass")) % len(PALETTE_DARK)
+    # with 12 to begin with, the six methods have six colours
+    return zlib.crc32(experiment.encode(errors="surrogatepass"), 12) % len(PALETTE_DARK)
 
 
 @dataclass(frozen=True, slots=True)

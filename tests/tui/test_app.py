@@ -127,26 +127,6 @@ async def test_the_cursor_stays_on_its_run(lab: Lab, seat: Sit) -> None:
         assert user.app.screen.current.run_id == chosen.run_id
 
 
-async def test_only_changed_cells_are_touched(lab: Lab, seat: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = lab.running()
-    lab.queued("goe", 2)
-    async with seat() as user:
-        await user.sees("● running")
-        await user.pilot.pause()  # the first layout may still choose other columns
-        touched: list[str] = []
-        real = RunTable.update_cell
-
-        def update(self, row, column, value, **options) -> None:
-            touched.append(column)
-            real(self, row, column, value, **options)
-
-        monkeypatch.setattr(RunTable, "update_cell", update)
-        monkeypatch.setattr(RunTable, "_rebuild", lambda *_: touched.append("all"))
-        lab.status(run, {"loss": 0.25, "val/accuracy": 0.925, "images_per_s": 1234.0})
-        await user.sees("0.250")
-        assert set(touched) <= {"loss", "time"}
-
-
 async def test_a_broken_run_is_told_and_hides_nothing(lab: Lab, seat: Sit) -> None:
     broken = lab.broken()
     lab.running()
@@ -268,7 +248,9 @@ async def test_a_spiral_run_has_a_surface(lab: Lab, seat: Sit) -> None:
         assert (top.hex.lower(), bottom.hex.lower()) == (colour_of(LEVELS - 1), colour_of(0))
         await user.pilot.resize_terminal(160, 45)
         await user.pilot.press("0")
-        await user.wait(lambda: all(user.app.screen.query_one(kind).region for kind in (ChartGrid, LogView, SurfaceView)))
+        await user.wait(
+            lambda: all(user.app.screen.query_one(kind).region for kind in (ChartGrid, LogView, SurfaceView))
+        )
         run.surface_file("last").write_bytes(b"cut")
         await user.sees("cut or altered")
 

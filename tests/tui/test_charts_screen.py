@@ -117,7 +117,7 @@ async def test_twenty_runs_at_every_size(lab: Lab, wait_until: Wait, size: tuple
 
 
 async def test_the_theme_recolours_legend_and_curves(lab: Lab, wait_until: Wait) -> None:
-    async with compare(lab, wait_until, trained(lab)) as user:
+    async with compare(lab, wait_until, trained(lab, "oe")) as user:
         await user.sees("loss  ━ 0.05")
         legend = user.app.screen.query_one("#legend")
         before = legend.content.spans[0].style

@@ -3,13 +3,12 @@
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Self
 
 import pytest
 from conftest import Lab, newest
 
-import tui.reading.overview
+import goe.launch.look
 import tui.reading.run
 from goe.core.overview import RunView, view_run
 from goe.core.results import aggregate, expected_runs, gather
@@ -18,7 +17,6 @@ from goe.core.state import RunState
 from goe.core.table import blocks
 from tui.messages import Overview, Results, RunDetail
 from tui.poller import Poller
-from tui.reading.log import LOG_BYTES, LogTail
 from tui.reading.overview import OverviewReader, Plan, read_overview
 from tui.reading.results import ResultsReader, read_results
 from tui.reading.run import RunReader
@@ -130,7 +128,7 @@ def test_an_exception_stays_with_its_run(lab: Lab, monkeypatch: pytest.MonkeyPat
             raise ZeroDivisionError("a bug of ours")
         return view_run(run, now)
 
-    for module in (tui.reading.overview, tui.reading.run):
+    for module in (goe.launch.look, tui.reading.run):
         monkeypatch.setattr(module, "view_run", view)
     views = {each.run_id: each for each in read_overview(lab.runs, Plan(lab.queue)).views}
     assert views[good.run_id].state is RunState.RUNNING
@@ -148,26 +146,6 @@ def test_the_plan_survives_a_broken_queue_file(lab: Lab) -> None:
     assert len(overview.queue_problems) == 2
     lab.queue.unlink()
     assert read_overview(lab.runs, plan).queue_problems == ()
-
-
-def test_only_the_end_of_a_large_log_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "train.log"
-    tail = LogTail(path)
-    tail.poll()
-    assert tail.lines == ()
-    path.write_text("one\ntwo")
-    tail.poll()
-    assert (tail.lines, tail.cut) == (("one", "two"), False)
-    with path.open("w") as file:
-        file.writelines(f"line {number}\n" for number in range(100_000))
-    tail.poll()
-    assert tail.cut
-    assert tail.lines[-1] == "line 99999"
-    assert tail.lines[0].startswith("line ")
-    assert sum(len(line) + 1 for line in tail.lines) <= LOG_BYTES
-    path.write_bytes(b"\xff\xfe bytes\n")
-    tail.poll()
-    assert tail.lines == ("\ufffd\ufffd bytes",)
 
 
 def test_checkpoints_with_damage(lab: Lab) -> None:

@@ -1,30 +1,52 @@
 """`goe runs`, `goe show` and `goe stop`."""
 
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tui.commands.options import DEFAULT_RUNS, AsJson, Runs
 from tui.commands.output import print_columns, print_json
 
+if TYPE_CHECKING:
+    from goe.core.overview import RunView
 
-def runs_(runs: Runs = DEFAULT_RUNS, as_json: AsJson = False) -> None:
-    """List all runs with their state."""
+
+def runs_(
+    runs: Runs = DEFAULT_RUNS,
+    as_json: AsJson = False,
+    only: Annotated[
+        str, typer.Option("--filter", metavar="TEXT", help='Which: "acc>0.95 state:failed -method:oe", and `or`.')
+    ] = "",
+    sort: Annotated[
+        str, typer.Option(metavar="COLUMN", help="By a column, metric or key; `-acc` the highest first.")
+    ] = "",
+) -> None:
+    """List runs with their state: all, or those that a filter leaves."""
     from goe.core.overview import view_runs
     from goe.core.report import columns, run_record
 
-    views = view_runs(runs)
+    found = view_runs(runs)
+    views = _arranged(found, only, sort)
     if as_json:
         print_json([run_record(view) for view in views])
         return
     if not views:
-        print(f"no runs in {runs}", file=sys.stderr)
+        print(f"none of {len(found)} runs in {runs}" if found else f"no runs in {runs}", file=sys.stderr)
         return
     print_columns(columns(views))
     for view in views:
         if view.problem:
             print(f"{view.run_id}: {view.problem}", file=sys.stderr)
+
+
+def _arranged(views: "list[RunView]", only: str, sort: str) -> "list[RunView]":
+    from goe.core.runfields import metric_names, sort_views
+    from goe.core.runquery import parse_query
+
+    metrics = metric_names(views)
+    shown = list(filter(parse_query(only, metrics), views))
+    return sort_views(shown, sort.removeprefix("-"), metrics, descending=sort.startswith("-")) if sort else shown
 
 
 def show(

@@ -11,8 +11,6 @@ from goe.core.overview import RunView
 from tui.reading.base import Reader
 from tui.session import Session
 
-STOP = Binding("x", "app.stop_run", "stop")
-
 
 class GoeScreen(Screen[None]):
     """A screen that has its own readers while it is open, and is told all news, of which it shows what it cares for."""
@@ -20,7 +18,7 @@ class GoeScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1", "app.help", "help", key_display="?"),
         Binding("q", "app.quit", "leave, jobs run on"),
-        Binding("S", "app.start_queue", "start queue"),
+        Binding("S", "app.change_start_queue", "start queue"),
         Binding("t", "app.results", "results"),
         Binding("r", "app.refresh_now", "refresh", show=False),
     ]
@@ -48,6 +46,12 @@ class GoeScreen(Screen[None]):
         """Read no more."""
         for name in self._read:
             self.session.poller.follow(name, None)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Where nothing may be changed from here, every `change_…` is refused and left out of the keys."""
+        if self.session.readonly and action.startswith("change_"):
+            return False
+        return super().check_action(action, parameters)
 
     @property
     def current(self) -> RunView | None:

@@ -36,8 +36,10 @@ class ChooseScreen(ModalScreen[str | None]):
     }
     """
 
-    def __init__(self, title: str, choices: Sequence[tuple[str, str]]) -> None:
+    def __init__(self, title: str, choices: Sequence[tuple[str, str]], current: str = "") -> None:
+        """`choices`: keys with what is said of them; the mark begins on `current`."""
         super().__init__()
+        self._current = current
         self._title = title
         self._choices = tuple(choices)
 
@@ -55,8 +57,9 @@ class ChooseScreen(ModalScreen[str | None]):
         return [Option(Text(label, no_wrap=True, overflow="ellipsis"), id=key) for key, label in kept]
 
     def on_mount(self) -> None:
-        """The first is marked."""
-        self.query_one(OptionList).highlighted = 0
+        """The current one is marked, or the first."""
+        keys = [key for key, _ in self._choices]
+        self.query_one(OptionList).highlighted = keys.index(self._current) if self._current in keys else 0
         (self.query(Input).first() if self.query(Input) else self.query_one(OptionList)).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:

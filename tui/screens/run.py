@@ -16,7 +16,8 @@ from tui.reading.curves import CurveReader
 from tui.reading.dossier import DossierReader
 from tui.reading.log import LogReader, Look
 from tui.reading.run import RunReader
-from tui.screens.base import STOP, GoeScreen, say
+from tui.runcontrol import RunControl
+from tui.screens.base import say
 from tui.screens.checkpoints import CheckpointsPane
 from tui.screens.choose import ChooseScreen
 from tui.screens.histogram import HistogramScreen
@@ -40,11 +41,10 @@ _TEXTS = ("config", "environment")
 _GRID_WIDTH, _GRID_HEIGHT = 110, 28
 
 
-class RunScreen(GoeScreen):
+class RunScreen(RunControl):
     """The page; `esc` leaves it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        STOP,
         Binding("escape", "back", "back", key_display="esc"),
         Binding("tab,right_square_bracket", "pane(1)", "pane", key_display="tab"),
         Binding("shift+tab,left_square_bracket", "pane(-1)", "previous pane", show=False),

@@ -3,12 +3,13 @@
 A state is always a glyph and a word; its colour only repeats them.
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from goe.core import runfields
 from goe.core.overview import RunView
-from goe.core.report import NOTHING, duration, number, percent, state_label
+from goe.core.report import NOTHING, duration
 from goe.core.state import RunState
 
 # Okabe and Ito's colours; on light backgrounds darker, for a contrast of 4.5 : 1.
@@ -36,7 +37,6 @@ _LIGHT = {
     RunState.LOST: "#8A5A00",
     RunState.BROKEN: "#A84400",
 }
-_NAME_MIN, _NAME_LEAST, _NAME_MAX, _GAP = 8, 20, 40, 2
 
 
 def state_colour(state: RunState, *, dark: bool) -> str:
@@ -44,95 +44,29 @@ def state_colour(state: RunState, *, dark: bool) -> str:
     return (_DARK if dark else _LIGHT).get(state, "")
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One column of the list of runs."""
-
-    title: str
-    width: int
-    cell: Callable[[RunView], str]
-    right: bool = True
-
-
 def epoch(view: RunView) -> str:
     """`i/N`; nothing for weights trained elsewhere."""
-    status, config = view.status, view.config
-    if status is None and view.state is RunState.DONE:
-        return NOTHING
-    total = (status.epochs if status else 0) or (config.epochs if config else 0)
-    return f"{status.epoch if status else 0}/{total}" if total else NOTHING
+    total = runfields.epochs(view)
+    return NOTHING if total is None else f"{view.status.epoch if view.status else 0}/{total}"
 
 
 def eta(view: RunView) -> str:
     """Time left; the phase where that says more; nothing for a run that doesn't go on."""
-    if not view.state.is_live or view.state is RunState.PAUSED or view.status is None:
-        return NOTHING
-    return "eval" if view.status.phase == "evaluating" else duration(view.status.eta_s)
+    evaluates = view.state.is_live and view.state is not RunState.PAUSED and view.status is not None
+    if evaluates and view.status and view.status.phase == "evaluating":
+        return "eval"
+    return duration(runfields.eta(view))
 
 
 def speed(view: RunView) -> str:
     """Images per second of a live run."""
-    value = view.value("images_per_s") if view.state.is_live and view.state is not RunState.PAUSED else None
+    value = runfields.speed(view)
     return NOTHING if value is None else f"{value:.0f}"
 
 
 def spent(view: RunView) -> str:
-    """How long the newest attempt has run, or ran until its last sign of life."""
-    if view.launch is None:
-        return NOTHING
-    if view.exit is not None:
-        return duration(view.exit.ended - view.exit.started)
-    return duration(view.status.updated - view.launch.started) if view.status else NOTHING
-
-
-def name(view: RunView) -> str:
-    """The experiment; the folder's name where nothing better is known."""
-    return view.config.experiment if view.config else view.run_id
-
-
-def _seed(view: RunView) -> str:
-    return str(view.config.seed) if view.config else NOTHING
-
-
-def _method(view: RunView) -> str:
-    return view.config.method_name if view.config else NOTHING
-
-
-STATE = Column("state", 10, lambda view: state_label(view.state), right=False)
-NAME = Column("experiment", _NAME_MIN, name, right=False)
-SEED = Column("seed", 4, _seed)
-METHOD = Column("method", 8, _method, right=False)
-EPOCH = Column("epoch", 7, epoch)
-LOSS = Column("loss", 7, lambda view: number(view.value("loss")))
-FILTER = Column("filter %", 8, lambda view: percent(view.value("filter/rate")))
-ACCURACY = Column("val acc %", 9, lambda view: percent(view.value("val/accuracy")))
-SPEED = Column("img/s", 6, speed)
-ETA = Column("ETA", 8, eta)
-SPENT = Column("time", 8, spent)
-DATASET = Column("data", 8, lambda view: view.config.dataset if view.config else NOTHING, right=False)
-MODEL = Column("model", 10, lambda view: view.config.model if view.config else NOTHING, right=False)
-
-_SHOWN = (STATE, NAME, SEED, METHOD, EPOCH, LOSS, FILTER, ACCURACY, SPEED, ETA, SPENT, DATASET, MODEL)
-_BY_WEIGHT = (SEED, EPOCH, LOSS, ETA, FILTER, ACCURACY, METHOD, SPEED, SPENT, DATASET, MODEL)
-"""Beside state and name, the most needed first: what doesn't fit is left out from the end."""
-
-
-def fit_columns(views: Iterable[RunView], width: int) -> list[Column]:
-    """The columns for a list `width` cells wide, two cells between columns; names get what room is left."""
-    longest = max((len(name(view)) for view in views), default=0)
-    wanted = min(max(longest, len(NAME.title)), _NAME_MAX)
-    room = width - STATE.width - SEED.width - EPOCH.width - 4 * _GAP
-    least = max(_NAME_MIN, min(wanted, _NAME_LEAST, room))
-    free = width - STATE.width - least - 2 * _GAP
-    chosen = [STATE]
-    for column in _BY_WEIGHT:
-        if column.width + _GAP > free:
-            break
-        free -= column.width + _GAP
-        chosen.append(column)
-    chosen.append(replace(NAME, width=least + max(0, min(free, wanted - least))))
-    titles = [column.title for column in _SHOWN]
-    return sorted(chosen, key=lambda column: titles.index(column.title))
+    """How long the newest attempt has run."""
+    return duration(runfields.spent(view))
 
 
 def cut(text: str, width: int) -> str:
@@ -142,20 +76,13 @@ def cut(text: str, width: int) -> str:
 
 def counts(views: Sequence[RunView]) -> str:
     """`2 running · 5 done`, the liveliest first."""
-    order = [
-        RunState.RUNNING,
-        RunState.STARTING,
-        RunState.PAUSED,
-        RunState.STOPPING,
-        RunState.FAILED,
-        RunState.BROKEN,
-        RunState.LOST,
-        RunState.STOPPED,
-        RunState.QUEUED,
-        RunState.DONE,
-    ]
-    tally = [(state, sum(view.state is state for view in views)) for state in order]
-    return " · ".join(f"{count} {state}" for state, count in tally if count) or "no runs"
+    tally = Counter(view.state for view in views)
+    return " · ".join(f"{tally[state]} {state}" for state in runfields.URGENCY if tally[state]) or "no runs"
+
+
+def liveliest(views: Iterable[RunView]) -> RunState:
+    """The state that wants the most attention."""
+    return min((view.state for view in views), key=runfields.URGENCY.index)
 
 
 def summarise(views: Sequence[RunView], now: float, *, queue_alive: bool) -> str:

@@ -1,24 +1,53 @@
 """The list of runs as a table whose columns follow the width."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
+from textual.message import Message
 
+from goe.core.chart import PALETTE_DARK, PALETTE_LIGHT, colour_index
 from goe.core.overview import RunView
-from tui.widgets.keytable import Cell, Heading, KeyTable
-from tui.widgets.runcells import STATE, Column, fit_columns, state_colour
+from tui.runlist import Line
+from tui.widgets.rowlist import GUTTER, Cell, Heading, Row, RowList
+from tui.widgets.runcells import liveliest, state_colour
+from tui.widgets.runcolumns import FIXED, STATE, Column, fit_columns
+
+MARK, BAR = "◆", "▎"
+"""The sign of a marked run, and of any other; in the colour that its curves have."""
 
 
-class RunTable(KeyTable):
-    """Runs in the order given."""
+class RunTable(RowList):
+    """Lines in the order given."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("enter", "select_cursor", "open")]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("right,l", "unfold(True)", "unfold", show=False),
+        Binding("left,h", "unfold(False)", "fold", show=False),
+    ]
+
+    class Unfolded(Message):
+        """The fold under the cursor is to be opened, or closed."""
+
+        def __init__(self, is_open: bool) -> None:
+            super().__init__()
+            self.is_open = is_open
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name for it
         super().__init__(id=id)
-        self._views: dict[str, RunView] = {}
+        self._lines: Sequence[Line] = ()
+        self._views: dict[str, RunView | None] = {}
+        """By the lines' keys."""
+        self._keys_shown: list[str] = []
+        self._marked: Collection[str] = ()
+        self._chosen: Sequence[Column] = FIXED
+        self._columns: Sequence[Column] = ()
+        self._sorted: tuple[str, bool] = ("", False)
+
+    @property
+    def line(self) -> Line | None:
+        """The line under the cursor."""
+        return self._lines[self.cursor_row] if self.cursor_row < len(self._lines) else None
 
     @property
     def current(self) -> RunView | None:
@@ -26,24 +55,52 @@ class RunTable(KeyTable):
         key = self.row_key
         return None if key is None else self._views.get(key)
 
-    def show_runs(self, views: Sequence[RunView]) -> None:
-        """Show these runs."""
-        self._views = {view.run_id: view for view in views}
+    def show_lines(
+        self,
+        lines: Sequence[Line],
+        marked: Collection[str],
+        columns: Sequence[Column] = FIXED,
+        sorted_by: tuple[str, bool] = ("", False),
+    ) -> None:
+        """Show these lines; `sorted_by` a column's name, descending or not."""
+        self._views = {line.key: line.view for line in lines}
+        if list(self._views) != self._keys_shown:
+            self._keys_shown = list(self._views)
+        self._lines, self._marked, self._chosen, self._sorted = lines, marked, columns, sorted_by
         self._fill()
 
     def on_resize(self, _: events.Resize) -> None:
         """Choose the columns anew."""
-        if self._views:
+        if self._lines:
             self._fill()
 
     def _fill(self) -> None:
-        views = self._views.values()
-        columns = fit_columns(views, self.size.width - self.scrollbar_size_vertical)
-        headings = [Heading(column.title, column.width, column.right) for column in columns]
-        dark = self.app.current_theme.dark
-        self.show(headings, {view.run_id: _cells(view, columns, dark=dark) for view in views})
+        folded = any(line.fold for line in self._lines)
+        views = [line.views[0] for line in self._lines]
+        width = self.size.width - GUTTER
+        self._columns = fit_columns(views, width, chosen=self._chosen, folded=folded)
+        self.show([self._heading(column) for column in self._columns], self._keys_shown, self._make)
+
+    def _heading(self, column: Column) -> Heading:
+        name, descending = self._sorted
+        arrow = ("↓" if descending else "↑") if column.name == name else ""
+        return Heading(column.name, column.title, column.width, column.right, arrow)
+
+    def _make(self, place: int) -> Row:
+        line, dark = self._lines[place], self.app.current_theme.dark
+        palette = PALETTE_DARK if dark else PALETTE_LIGHT
+        marked = all(view.run_id in self._marked for view in line.views)
+        sign = (MARK if marked else BAR, palette[colour_index(line.experiment)])
+        return Row(sign, tuple(_cell(line, column, dark=dark) for column in self._columns))
+
+    def action_unfold(self, is_open: bool) -> None:
+        """Show the seeds, or no longer."""
+        self.post_message(self.Unfolded(is_open))
 
 
-def _cells(view: RunView, columns: Sequence[Column], *, dark: bool) -> tuple[Cell, ...]:
-    colour = state_colour(view.state, dark=dark)
-    return tuple((column.cell(view), colour if column == STATE else "") for column in columns)
+def _cell(line: Line, column: Column, *, dark: bool) -> Cell:
+    style = state_colour(liveliest(line.views), dark=dark) if column.name == STATE.name else ""
+    text = column.fold(line.views) if line.fold else column.cell(line.views[0])
+    if column.name == "experiment" and (line.fold or line.parent is not None):
+        text = f"{('▾' if line.is_open else '▸') if line.fold else ' '} {text}"
+    return text, style
