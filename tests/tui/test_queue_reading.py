@@ -147,6 +147,9 @@ def test_eta_counts_what_comes_before(lab: Lab, mark: QueueMark) -> None:
     assert later.left_s is None
     assert swept.left_s is not None
     assert swept.left_s > 42 + 90 * 3
+    (lab.runs / ".queue.json").unlink()
+    goe, *_, swept = facts_of(QueueReader(lab.runs, lab.queue)).experiments
+    assert (goe.left_s, swept.left_s) == (42, None)  # without a queue nothing more is started
     write_json(lab.runs / ".queue.json", msgspec.structs.replace(mark, slots=7, gpus=("0", "2")))
     assert facts_of(QueueReader(lab.runs, lab.queue)).slots == "GPUs 0, 2, 7 slots"
 

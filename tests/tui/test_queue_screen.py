@@ -246,6 +246,10 @@ async def test_a_form_left_changes_nothing(lab: Lab, seat: Sit) -> None:
         await user.pilot.press("enter")
         await user.at(QueueScreen)
         assert lab.queue.read_text() == TEXT
+        for _ in range(2):  # a click chooses a row, another opens it
+            await user.pilot.click(KeyTable, offset=(3, 3))
+        await user.at(FormScreen)
+        assert user.field("name").value == "kept"
 
 
 async def test_a_copy(lab: Lab, seat: Sit) -> None:

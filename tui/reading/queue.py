@@ -29,6 +29,7 @@ LOG_LINES = 500
 _SAID_ELSEWHERE = {"seeds", "priority", "hold", "after"}
 _TELLING = (Stand.BACKOFF, Stand.READY, Stand.WAITING, Stand.HELD, Stand.OVER)
 """Of an experiment's runs, one of the first of these kinds says what it waits for."""
+_MOVING = {Stand.LIVE, Stand.BACKOFF}
 
 
 _NO_OPTIONS = QueueOptions()
@@ -58,12 +59,23 @@ class QueueReader:
         self._stamp: Stamp | None = None
         self._version = _Version()
         self._problems: tuple[str, ...] = ()
+        self._grounds: tuple[_Version, tuple[str, ...], dict[str, Seen]] | None = None
+        """What the last facts were made of."""
+        self._rests = False
+        """Whether other facts need other grounds, because nothing in them moves with time."""
         self._told: QueueFacts | None = None
 
     def read(self) -> QueueFacts | None:
         """The page now; None where nothing is new."""
         self._reread()
-        facts = self._facts()
+        version, mark = self._version, queue_mark(self._runs)
+        jobs = dict(version.jobs)
+        seen = self._look.planned(jobs, self._runs)
+        grounds = (version, self._problems, seen)
+        if mark is None and self._rests and grounds == self._grounds:
+            return None
+        self._grounds = grounds
+        facts = self._facts(jobs, seen, mark)
         if facts == self._told:
             return None
         self._told = facts
@@ -86,14 +98,13 @@ class QueueReader:
             if not self._version.jobs:
                 self._version = _names_alone(text)
 
-    def _facts(self) -> QueueFacts:
-        version, mark = self._version, queue_mark(self._runs)
-        jobs = dict(version.jobs)
-        seen = self._look.planned(jobs, self._runs)
+    def _facts(self, jobs: Mapping[str, Job], seen: Mapping[str, Seen], mark: QueueMark | None) -> QueueFacts:
+        version = self._version
         mine = mark if mark is not None and mark.queue in {"", str(self._queue.absolute())} else None
         standings = standings_of(jobs, seen, version.options, mine, lambda: self._live(seen))
+        self._rests = mark is None and not any(each.stand in _MOVING for each in standings.values())
         views = {run_id: each.view for run_id, each in seen.items()}
-        ready = [views[run_id] for run_id, each in standings.items() if each.stand is Stand.READY]
+        ready = [views[run_id] for run_id, each in standings.items() if each.stand is Stand.READY and mine is not None]
         now = _Moment(jobs, views, standings, _whys(standings), finish_times(ready, views, time.time()))
         members: list[list[str]] = [[] for _ in version.entries]
         for (run_id, _), number in zip(version.jobs, version.makers, strict=True):

@@ -12,7 +12,7 @@ from tui.widgets.keytable import Cell, Heading
 from tui.widgets.runcells import cut, state_colour
 
 _GAP = 2
-_LEAST, _NAME_MAX, _WHY, _WORDY = 10, 36, 12, 70
+_LEAST, _NAME_MAX, _WHY, _WHY_MAX, _SETS, _WORDY = 10, 36, 12, 40, 20, 70
 _ETA, _PRIORITY, _SHORT, _LONG = 8, 4, 8, 32
 
 
@@ -38,9 +38,10 @@ def headings_for(experiments: Sequence[Queued], width: int) -> tuple[Heading, ..
         if free - heading.width - _GAP >= _WHY:
             chosen.append(heading)
             free -= heading.width + _GAP
-    why = min(free, 40) if wordy else free
-    chosen.append(Heading("waits", why))
-    if free - why - _GAP >= 20:
+    why = min(max(_WHY, *(len(_why(each)) for each in experiments)), _WHY_MAX) if experiments else _WHY
+    roomy = free - why - _GAP >= _SETS
+    chosen.append(Heading("waits", why if roomy else free))
+    if roomy:
         chosen.append(Heading("sets", free - why - _GAP))
     return (Heading("experiment", name), *chosen)
 
