@@ -450,15 +450,16 @@ async def test_every_size_and_any_name(lab: Lab, seat: Sit, size: tuple[int, int
 
 
 async def test_a_broken_file_of_odd_names(lab: Lab, wait_until: Wait) -> None:
-    lab.queue.write_text('[[experiment]]\nname = "ключ [b]\\u0007"\n\n[[experiment]]\nepochs = 3\n')
+    lab.queue.write_text('[[experiment]]\nname = "ключ [b]\\u001b[2J\\u0007"\n\n[[experiment]]\nepochs = 3\n')
     app = GoeApp(lab.runs, lab.queue)
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         user = Seat(app, pilot, wait_until, lab)
         await pilot.press("Q")
         await user.sees("ключ [b]")
         await user.sees("(no name)")
-        await pilot.press("G", "i")
-        await user.sees("It has no name yet")
+        assert "\x1b" not in user.screen()
+        await pilot.press("i", "G", "i")
+        await user.sees("It has no name that could be used")
 
 
 async def test_400_experiments(lab: Lab, seat: Sit) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -101,7 +101,7 @@ class QueueReader:
     def _facts(self, jobs: Mapping[str, Job], seen: Mapping[str, Seen], mark: QueueMark | None) -> QueueFacts:
         version = self._version
         mine = mark if mark is not None and mark.queue in {"", str(self._queue.absolute())} else None
-        standings = standings_of(jobs, seen, version.options, mine, lambda: self._live(seen))
+        standings = standings_of(jobs, seen, version.options, mine, self._runs, lambda: self._live(seen))
         self._rests = mark is None and not any(each.stand in _MOVING for each in standings.values())
         views = {run_id: each.view for run_id, each in seen.items()}
         ready = [views[run_id] for run_id, each in standings.items() if each.stand is Stand.READY and mine is not None]
@@ -112,12 +112,12 @@ class QueueReader:
         listed = tuple(now.queued(entry, ids) for entry, ids in zip(version.entries, members, strict=True))
         return QueueFacts(listed, self._problems, mark, _slots(version.options, mark))
 
-    def _live(self, seen: Mapping[str, Seen]) -> Iterable[RunView]:
+    def _live(self, seen: Mapping[str, Seen]) -> list[RunView]:
         """Every live run of the folder, also those that are not of this file: they take slots too."""
         found = [each.view for each in seen.values()]
         with contextlib.suppress(RunError):
             found += [self._look.at(run).view for run in find_runs(self._runs) if run.run_id not in seen]
-        return found
+        return [view for view in found if view.state.is_live]
 
 
 class QueueLogReader:

@@ -13,6 +13,7 @@ from textual.widgets import Footer, Static
 
 from goe.core import queueedit
 from goe.core.errors import ConfigError, GoeError
+from goe.core.logfile import clean_line
 from goe.core.overview import view_runs
 from goe.core.queueedit import Direction, Edit
 from goe.core.queuefile import load_queue
@@ -160,7 +161,7 @@ class QueueScreen(GoeScreen):
             lines.append(f"shown is the last version without problems{goes}")
         if facts.mark is not None and facts.mark.queue not in {"", str(file.absolute())}:
             lines.append(f"! the queue at work goes by another file: {facts.mark.queue}")
-        return "\n".join(lines)
+        return "\n".join(map(clean_line, lines))
 
     def _show_current(self) -> None:
         current = self._current
@@ -249,7 +250,7 @@ class QueueScreen(GoeScreen):
 
     def _after_editor(self, error: ConfigError) -> None:
         path = self.session.queue
-        problems = [_short(problem, path.name, str(path)) for problem in error.problems]
+        problems = [clean_line(_short(problem, path.name, str(path))) for problem in error.problems]
         more = [f"and {len(problems) - 8} more"] if len(problems) > 8 else []
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {path.name}"
         question = ConfirmScreen(count, "\n".join([*problems[:8], *more]), "Back to the editor")
@@ -259,10 +260,10 @@ class QueueScreen(GoeScreen):
     def _on_current(self, do: Callable[[Queued], None]) -> None:
         """Do it with the experiment under the cursor, if that can be named."""
         current = self._current
-        if current is not None and current.name:
+        if current is not None and current.name.isprintable() and current.name:
             do(current)
         elif current is not None:
-            self.notify("It has no name yet: e opens the file", markup=False)
+            self.notify("It has no name that could be used: e opens the file", markup=False)
 
     def _edit(self, edit: Edit, what: str) -> None:
         self.run_worker(self._do(lambda: self._history.apply(edit, what)))
@@ -273,7 +274,7 @@ class QueueScreen(GoeScreen):
             try:
                 done = await asyncio.to_thread(work)
             except (GoeError, OSError) as error:
-                self.app.push_screen(MessageScreen("Not changed", str(error)))
+                self.app.push_screen(MessageScreen("Not changed", _clean(error)))
                 done = None
         self._look_again()
         return done
@@ -286,7 +287,7 @@ class QueueScreen(GoeScreen):
         try:
             form = await asyncio.to_thread(make)
         except ConfigError as error:
-            self.app.push_screen(MessageScreen("Not changed", str(error)))
+            self.app.push_screen(MessageScreen("Not changed", _clean(error)))
             return
         self.app.push_screen(FormScreen(form), self._asked)
 
@@ -338,6 +339,11 @@ class QueueScreen(GoeScreen):
     def action_back(self) -> None:
         """Leave the page."""
         self.dismiss()
+
+
+def _clean(error: Exception) -> str:
+    """What it says, without what a name in the file could do to the terminal."""
+    return "\n".join(map(clean_line, str(error).split("\n")))
 
 
 def _with_priority(text: str, name: str, step: int) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
+from goe.core.logfile import clean_line
 from goe.core.report import GLYPHS, NOTHING, duration
 from goe.core.state import RunState
 from tui.messages import Queued, QueueFacts
@@ -51,7 +52,7 @@ def cells_of(each: Queued, headings: Sequence[Heading], *, dark: bool) -> tuple[
     room = next(heading.width for heading in headings if heading.title == "runs")
     runs = states_text(each)
     cells: Mapping[str, Cell] = {
-        "experiment": (each.name or "(no name)", "dim" if each.held else ""),
+        "experiment": (_name(each), "dim" if each.held else ""),
         "runs": (runs if len(runs) <= room else short_states(each), _colour(each, dark=dark)),
         "pri": (f"{each.priority:+}" if each.priority else NOTHING, "" if each.priority else "dim"),
         "ETA": (duration(each.left_s), "dim" if each.left_s is None else ""),
@@ -59,6 +60,10 @@ def cells_of(each: Queued, headings: Sequence[Heading], *, dark: bool) -> tuple[
         "sets": (", ".join(each.sets), "dim"),
     }
     return tuple(cells[heading.title] for heading in headings)
+
+
+def _name(each: Queued) -> str:
+    return clean_line(each.name) or "(no name)"
 
 
 def states_text(each: Queued) -> str:
@@ -100,7 +105,7 @@ def details(each: Queued, width: int) -> Text:
     parts = [f"line {each.line}", f"seeds {seeds}" if seeds else "", states]
     parts += [f"after {', '.join(each.after)}" if each.after else "", f"priority {each.priority}"]
     text = Text(end="")
-    text.append(each.name or "(no name)", "bold")
+    text.append(_name(each), "bold")
     text.append("  " + " · ".join(part for part in parts if part) + "\n")
     text.append(cut(f"sets {', '.join(each.sets)}" if each.sets else "sets nothing beside [defaults]", width) + "\n")
     text.append(cut(each.why or "waits for nothing", width))
