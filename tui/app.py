@@ -19,6 +19,7 @@ from tui.screens.charts import ChartsScreen
 from tui.screens.confirm import MessageScreen
 from tui.screens.diff import DiffScreen
 from tui.screens.help import HelpScreen
+from tui.screens.queue import QueueScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
@@ -126,6 +127,14 @@ class GoeApp(App[None]):
     async def action_results(self) -> None:
         """Show the evaluation table."""
         await self.push_screen(ResultsScreen(self.session))
+
+    async def action_queue(self) -> None:
+        """Show the queue's page, or go back to it."""
+        if not any(isinstance(screen, QueueScreen) for screen in self.screen_stack):
+            await self.push_screen(QueueScreen(self.session))
+            return
+        while not isinstance(self.screen, QueueScreen):
+            await self.pop_screen()
 
     def action_help(self) -> None:
         """Show the keys."""

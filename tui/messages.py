@@ -8,7 +8,9 @@ from textual.message import Message
 from goe.core.chart import Figure
 from goe.core.overview import RunView
 from goe.core.records import Exit, Launch, Values
+from goe.core.state import RunState
 from goe.core.table import Block
+from goe.launch.detached import QueueMark
 from tui.reading.logpattern import Pattern
 from tui.widgets.heatmap import Field
 
@@ -182,6 +184,46 @@ class Results:
     missing: tuple[str, ...] = ()
     """Experiments without any result, one line each."""
     problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """An `[[experiment]]` of the queue file, and how far its runs are."""
+
+    name: str
+    """Empty where it has none."""
+    line: int
+    sets: tuple[str, ...] = ()
+    """`key = value` as written, but for what the other fields say."""
+    seeds: tuple[int, ...] = ()
+    states: tuple[tuple[RunState, int], ...] = ()
+    """Its runs, counted."""
+    priority: int = 0
+    held: bool = False
+    after: tuple[str, ...] = ()
+    why: str = ""
+    """What its next run waits for."""
+    left_s: int | None = None
+    """Seconds until its last run is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """The queue file, and the queue that works on the folder."""
+
+    experiments: tuple[Queued, ...] = ()
+    """In the file's order; those of its last good version while it has problems."""
+    problems: tuple[str, ...] = ()
+    mark: QueueMark | None = None
+    slots: str = ""
+    """How much at once, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLog:
+    """The last lines that queues of the folder wrote."""
+
+    lines: tuple[str, ...] = ()
 
 
 class Diff(Message):

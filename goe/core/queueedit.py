@@ -44,15 +44,21 @@ def edit_queue(path: Path, edit: Edit) -> tuple[QueueText, str]:
 
 def check_edit(old: str, new: str, path: Path) -> None:
     """Raise ConfigError if the edited text has problems that the text before it had not."""
+    found = new_problems(old, new, path)
+    if found:
+        raise ConfigError([f"{path}: not changed: {_said_of(new, line)}{finding}" for line, finding in found])
+
+
+def new_problems(old: str, new: str, path: Path) -> list[tuple[int, str]]:
+    """Line and finding of each problem of the edited text that the text before it had not."""
     before = Counter(finding for _, finding in _problems(old, path))
-    refused: list[str] = []
+    found: list[tuple[int, str]] = []
     for line, finding in _problems(new, path):
         if before[finding]:
             before[finding] -= 1
         else:
-            refused.append(f"{path}: not changed: {_said_of(new, line)}{finding}")
-    if refused:
-        raise ConfigError(refused)
+            found.append((line, finding))
+    return found
 
 
 def add(text: str, name: str, settings: Sequence[Setting] = (), *, before: str = "", after: str = "") -> str:

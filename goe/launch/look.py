@@ -1,7 +1,8 @@
 """Looking at many runs often: what did not change since the last look is not read again."""
 
+import os
 import time
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -46,6 +47,7 @@ class Look:
 
     def __init__(self) -> None:
         self._kept: dict[Path, _Kept] = {}
+        self._missing: dict[str, Seen] = {}
 
     def at(self, run: RunDir) -> Seen:
         """The run now; the same object as the last time if nothing of it was read again."""
@@ -63,13 +65,30 @@ class Look:
         self._kept[run.path] = _Kept(seen, marks, now + TRUST_S if resting and _settled(marks) else 0.0)
         return seen
 
-    def planned(self, jobs: Iterable[Job], runs: Path) -> dict[str, Seen]:
+    def planned(self, jobs: Mapping[str, Job], runs: Path) -> dict[str, Seen]:
         """Every job's run by id, in the jobs' order; one without a directory is queued, and none is made."""
-        found: dict[str, Seen] = {}
-        for job in jobs:
-            run = RunDir(runs / job.run_id)
-            found[job.run_id] = self.at(run) if is_run(run) else Seen(RunView(run, RunState.QUEUED, job.config))
-        return found
+        there = _names(runs)
+        return {run_id: self._planned(run_id, job, runs, there) for run_id, job in jobs.items()}
+
+    def _planned(self, run_id: str, job: Job, runs: Path, there: set[str] | None) -> Seen:
+        if there is None or run_id in there:
+            run = RunDir(runs / run_id)
+            if is_run(run):
+                return self.at(run)
+        kept = self._missing.get(run_id)
+        if kept is None or kept.view.config is not job.config or kept.view.run.path.parent != runs:
+            kept = self._missing[run_id] = Seen(RunView(RunDir(runs / run_id), RunState.QUEUED, job.config))
+        return kept
+
+
+def _names(folder: Path) -> set[str] | None:
+    """What the folder holds: one call instead of one for each run of a long queue. None where that can't be told."""
+    try:
+        return set(os.listdir(folder))  # noqa: PTH208 - names alone, without a Path for each
+    except FileNotFoundError:
+        return set()
+    except OSError:
+        return None
 
 
 def _marks(path: Path, attempt: int) -> Marks:

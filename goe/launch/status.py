@@ -5,7 +5,7 @@ All of it is read from files, whether a queue works or not.
 
 import contextlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -18,7 +18,7 @@ from goe.core.queuefile import QueueOptions, load_queue
 from goe.core.report import duration, end_text
 from goe.core.state import RunState
 from goe.launch.detached import QueueMark, last_lines, queue_log, queue_mark
-from goe.launch.look import Look
+from goe.launch.look import Look, Seen
 from goe.launch.plan import Plan, Stand, Standing
 from goe.launch.slots import Slots
 from goe.launch.space import free_gib, shortage
@@ -79,14 +79,11 @@ def queue_status(runs: Path, queue: Path) -> QueueStatus:
         jobs, options = {job.run_id: job for job in found.jobs}, found.options
     except ConfigError as error:
         problems = error.problems
-    seen = Look().planned(jobs.values(), runs)
-    asked, refused = (mark.asked, mark.refused) if mark is not None else ({}, {})
-    plan = Plan(jobs, seen, options.retry, asked, refused, time.time(), time.monotonic())
-    standings = plan.standings()
+    seen = Look().planned(jobs, runs)
+    refused = mark.refused if mark is not None else {}
     folder = view_runs(runs)
     live = [view for view in folder if view.state.is_live]
-    if mark is not None:
-        standings |= _kept_waiting(jobs, standings, live, runs, options, mark)
+    standings = standings_of(jobs, seen, options, mark, runs, lambda: live)
     planned = [run_id for run_id, each in standings.items() if each.stand is Stand.LIVE]
     states = [view.state for view in (folder if problems else [each.view for each in seen.values()])]
     return QueueStatus(
@@ -101,6 +98,22 @@ def queue_status(runs: Path, queue: Path) -> QueueStatus:
         problems=problems,
         log=tuple(last_lines(queue_log(runs), LOG_LINES)),
     )
+
+
+def standings_of(
+    jobs: Mapping[str, Job],
+    seen: Mapping[str, Seen],
+    options: QueueOptions,
+    mark: QueueMark | None,
+    runs: Path,
+    live: Callable[[], Sequence[RunView]],
+) -> dict[str, Standing]:
+    """Where each job stands, in the order of starting; `live`: every live run of the folder, asked for only at need."""
+    asked, refused = (mark.asked, mark.refused) if mark is not None else ({}, {})
+    standings = Plan(jobs, seen, options.retry, asked, refused, time.time(), time.monotonic()).standings()
+    if mark is not None:
+        standings |= _kept_waiting(jobs, standings, live, runs, options, mark)
+    return standings
 
 
 def describe_status(status: QueueStatus, now: float) -> list[str]:
@@ -120,7 +133,7 @@ def describe_status(status: QueueStatus, now: float) -> list[str]:
 def _kept_waiting(
     jobs: Mapping[str, Job],
     standings: Mapping[str, Standing],
-    live: Sequence[RunView],
+    live: Callable[[], Sequence[RunView]],
     runs: Path,
     options: QueueOptions,
     mark: QueueMark,
@@ -137,7 +150,7 @@ def _kept_waiting(
         slots = Slots(options, mark.gpus, mark.slots)
     except ConfigError:
         return {}
-    why = slots.why(jobs[first].options, live)
+    why = slots.why(jobs[first].options, live())
     return {first: Standing(Stand.READY, f"waits for a slot: {why}")} if why else {}
 
 

@@ -32,7 +32,8 @@ def queue_list(runs: Runs = DEFAULT_RUNS, queue: QueueFile = DEFAULT_QUEUE, as_j
     from goe.core.report import columns, run_record
     from goe.launch.look import Look
 
-    views = [seen.view for seen in Look().planned(load_queue(queue).jobs, runs).values()]
+    jobs = {job.run_id: job for job in load_queue(queue).jobs}
+    views = [seen.view for seen in Look().planned(jobs, runs).values()]
     if as_json:
         print_json([run_record(view) for view in views])
     else:

@@ -20,6 +20,7 @@ class GoeScreen(Screen[None]):
         Binding("q", "app.quit", "leave, jobs run on"),
         Binding("S", "app.change_start_queue", "start queue"),
         Binding("t", "app.results", "results"),
+        Binding("Q", "app.queue", "queue"),
         Binding("r", "app.refresh_now", "refresh", show=False),
     ]
 

@@ -10,6 +10,7 @@ KEYS = (
     ("g G", "first, last line"),
     ("S", "start the queue; it outlives this view"),
     ("t", "results"),
+    ("Q", "the queue's page"),
     ("r", "read everything now"),
     (":", "commands and themes"),
     ("? F1", "this help"),

@@ -4,7 +4,7 @@ A state is always a glyph and a word; its colour only repeats them.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 
 from goe.core import runfields
@@ -103,17 +103,24 @@ def queue_eta(views: Sequence[RunView], now: float) -> float | None:
     known = [seconds for seconds in left if seconds is not None]
     if not live or len(known) < len(left):
         return None
+    expected = expected_length(views, now)
+    lengths = [expected(view) for view in views if view.state is RunState.QUEUED]
+    if None in lengths:
+        return None
+    rest = sum(length for length in lengths if length is not None)
+    return max(*known, (sum(known) + rest) / len(live))
+
+
+def expected_length(views: Iterable[RunView], now: float) -> Callable[[RunView], float | None]:
+    """How long a queued run is taken to last: as ended and live ones of its kind on average, or as all do."""
     lengths: dict[tuple[object, ...], list[float]] = {}
     for view in views:
         length = _length(view, now)
         if length is not None:
             lengths.setdefault(_kind(view), []).append(length)
-    queued = [view for view in views if view.state is RunState.QUEUED]
-    if queued and not lengths:
-        return None
-    every = [length for found in lengths.values() for length in found]
-    rest = sum(fmean(lengths.get(_kind(view), every)) for view in queued)
-    return max(*known, (sum(known) + rest) / len(live))
+    means = {kind: fmean(found) for kind, found in lengths.items()}
+    overall = fmean(length for found in lengths.values() for length in found) if lengths else None
+    return lambda view: means.get(_kind(view), overall)
 
 
 def _length(view: RunView, now: float) -> float | None:

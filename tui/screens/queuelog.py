@@ -1,0 +1,68 @@
+"""What the queues of the folder wrote, its end followed."""
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Footer, Static
+
+from goe.core.logfile import clean_line
+from tui.messages import QueueLog
+from tui.reading.base import Reader
+from tui.reading.queue import QueueLogReader
+from tui.screens.base import GoeScreen, say
+
+EMPTY = "Nothing yet: a queue that was started in the background writes here what it does."
+
+
+class QueueLogScreen(GoeScreen):
+    """The log's last lines; `esc` leaves."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,L", "back", "back", key_display="esc"),
+        Binding("k", "scroll('up')", "up", show=False),
+        Binding("j", "scroll('down')", "down", show=False),
+        Binding("g", "scroll('home')", "top", show=False),
+        Binding("G", "scroll('end')", "end, followed", show=False),
+    ]
+    CSS = """
+    QueueLogScreen {
+        #top { height: 1; padding: 0 1; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
+        #scroll { height: 1fr; padding: 0 1; scrollbar-size: 1 1; }
+        #lines { height: auto; }
+        &.-tiny #top { display: none; }
+    }
+    """
+
+    def compose(self) -> ComposeResult:
+        """Title, lines, keys."""
+        yield Static(f"queue's log  {self.session.runs}/.queue.log", id="top", markup=False)
+        with VerticalScroll(id="scroll"):
+            yield Static("reading …", id="lines", markup=False)
+        yield Footer(show_command_palette=False, compact=True)
+
+    def on_mount(self) -> None:
+        """The end is followed until somebody scrolls up."""
+        scroll = self.query_one("#scroll", VerticalScroll)
+        scroll.anchor()
+        scroll.focus()
+
+    def readers(self) -> dict[str, Reader]:
+        """The log."""
+        return {"queue-log": QueueLogReader(self.session.runs)}
+
+    def take(self, what: object) -> None:
+        """The log was read."""
+        if isinstance(what, QueueLog):
+            say(self.query_one("#lines", Static), "\n".join(map(clean_line, what.lines)) or EMPTY)
+
+    def action_scroll(self, where: str) -> None:
+        """Move the view; the arrow keys do the same."""
+        view = self.query_one("#scroll", VerticalScroll)
+        moves = {"up": view.scroll_up, "down": view.scroll_down, "home": view.scroll_home, "end": view.scroll_end}
+        moves[where](animate=False)
+
+    def action_back(self) -> None:
+        """Leave the log."""
+        self.dismiss()
