@@ -8,7 +8,7 @@ from goe.core.chart import Figure
 from goe.core.config import RunConfig
 from goe.core.overview import RunView
 from goe.core.records import Values
-from goe.core.results import Measured
+from goe.core.results import Measured, Row
 from goe.core.table import Block, Table
 from goe.core.tabulation import Against
 from tui.reading.look import Look
@@ -100,6 +100,8 @@ class Results:
     table: Table | None = None
     """None where what was asked for doesn't fit the results."""
     measured: tuple[Measured, ...] = ()
+    rows: tuple[Row, ...] = ()
+    """Those over seeds."""
     expected: tuple[RunConfig, ...] = ()
     """The runs there should be."""
     missing: tuple[str, ...] = ()

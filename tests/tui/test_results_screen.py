@@ -309,6 +309,22 @@ async def test_export_asks_before_it_writes_over(
             await user.sees(said)
 
 
+async def test_export_by_mouse(filled: Lab, seat: Sit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with seat() as user:
+        await user.sees("OOD: noise")
+        await user.press("E")
+        await user.at(TableFileScreen)
+        await user.pilot.click("#forms")
+        await user.pilot.click("#yes")
+        await user.at(ResultsScreen)
+        assert (tmp_path / "results.csv").read_text().startswith("experiment,config")
+        await user.press("E")
+        await user.at(TableFileScreen)
+        await user.pilot.click("#no")
+        await user.at(ResultsScreen)
+
+
 async def test_readonly_writes_over_nothing(
     filled: Lab, seat: Sit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

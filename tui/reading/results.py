@@ -65,7 +65,8 @@ class ResultsReader:
             request = request_of(look)
             chosen = choose(measured, request)
             expected = tuple(request.where.choose_runs(self._evaluations.expected))
-            check_sets(request.layout, aggregate(chosen, expected))
+            rows = tuple(aggregate(chosen, expected))
+            check_sets(request.layout, rows)
         except ConfigError as error:
             return Results(look, there=there, problems=(*problems, *error.problems))
         answer = self._differences.found
@@ -73,6 +74,7 @@ class ResultsReader:
         found = Results(
             look,
             measured=tuple(chosen),
+            rows=rows,
             expected=expected,
             missing=without_results(chosen, expected),
             problems=problems,
@@ -85,9 +87,8 @@ class ResultsReader:
 
 def table_of(results: Results, *, every_metric: bool = False) -> Table:
     """The results laid out as asked for. `every_metric`: all there are, unless some are asked for."""
-    rows = aggregate(results.measured, results.expected)
     request = request_of(results.look)
-    return lay_out(rows, results.expected, request, results.difference, every_metric=every_metric)
+    return lay_out(results.rows, results.expected, request, results.difference, every_metric=every_metric)
 
 
 def written(results: Results, form: Format) -> str:

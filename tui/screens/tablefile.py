@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import ClassVar
 
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
-from textual.widgets import Input, Static
+from textual.widgets import Button, Input, Static
 
 from goe.core.forms import FORMATS, Format
 from goe.core.rundir import write_atomic
@@ -40,6 +41,8 @@ class TableFileScreen(ModalScreen[None]):
         #forms { height: auto; margin: 1 0; }
         Input { border: none; height: 1; padding: 0; background: $background; }
         #command { height: auto; margin: 1 0; color: $text-muted; }
+        #buttons { height: 1; align-horizontal: right; }
+        Button { margin-left: 2; }
         #problem { height: auto; color: $text-warning; }
         #hint { color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
         &.-short #box, &.-tiny #box { padding: 0 1; }
@@ -62,6 +65,9 @@ class TableFileScreen(ModalScreen[None]):
             yield Static(id="command", markup=False)
             yield Static(id="problem", markup=False)
             yield Static("enter write · tab form · ctrl+y copy the command · esc", id="hint", markup=False)
+            with Horizontal(id="buttons"):
+                yield Button("Cancel", id="no", compact=True)
+                yield Button("Write", id="yes", compact=True)
 
     def on_mount(self) -> None:
         """The name can be written over at once."""
@@ -93,9 +99,21 @@ class TableFileScreen(ModalScreen[None]):
         self.app.copy_to_clipboard(self.command)
         self.notify(f"copied: {self.command}", markup=False)
 
-    def on_input_submitted(self, event: Input.Submitted) -> None:
+    @on(events.Click, "#forms")
+    def next_form(self) -> None:
+        """A click on the forms."""
+        self.action_form(1)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A click."""
+        if event.button.id == "yes":
+            self.on_input_submitted()
+        else:
+            self.dismiss()
+
+    def on_input_submitted(self) -> None:
         """Write; over a file that is there only after a question, and never where nothing may be changed."""
-        name = event.value.strip()
+        name = self.query_one(Input).value.strip()
         if not name:
             return
         path = Path(name).expanduser()
