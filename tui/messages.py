@@ -11,7 +11,7 @@ from goe.core.records import Values
 from goe.core.results import Measured, Row
 from goe.core.table import Block, Table
 from goe.core.tabulation import Against
-from tui.reading.look import Look
+from tui.reading.tablelook import TableLook
 from tui.widgets.heatmap import Field
 
 
@@ -95,7 +95,7 @@ class Choices:
 class Results:
     """The evaluation table, what it was made of, and what it could not cover."""
 
-    look: Look
+    look: TableLook
     """What was asked for."""
     table: Table | None = None
     """None where what was asked for doesn't fit the results."""

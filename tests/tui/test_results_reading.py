@@ -17,9 +17,9 @@ from goe.core.rundir import RunDir, read_json, write_json
 from tui.messages import Results
 from tui.reading.differences import GOE
 from tui.reading.evaluations import Evaluations
-from tui.reading.look import Look, command_line, options_of, request_of
 from tui.reading.overview import Plan
 from tui.reading.results import ResultsReader, written
+from tui.reading.tablelook import TableLook, command_line, options_of, request_of
 
 
 def evaluated(run: RunDir, **changes: object) -> None:
@@ -36,7 +36,7 @@ def fill(lab: Lab) -> None:
         lab.result(lab.done("goe", seed), auroc + 0.02)
 
 
-def read(lab: Lab, look: Look) -> Results:
+def read(lab: Lab, look: TableLook) -> Results:
     found = ResultsReader(lab.runs, Plan(lab.queue), look).read()
     assert found is not None
     return found
@@ -93,7 +93,7 @@ def test_nothing_new_is_no_news(lab: Lab) -> None:
     reader = ResultsReader(lab.runs, Plan(lab.queue))
     assert reader.read() is not None
     assert reader.read() is None
-    reader.ask(Look(metrics=("auroc",)))
+    reader.ask(TableLook(metrics=("auroc",)))
     found = reader.read()
     assert found is not None
     assert {name for block in found.blocks for name in block.header} == {"experiment", "seeds", "AUROC % ↑"}
@@ -101,25 +101,25 @@ def test_nothing_new_is_no_news(lab: Lab) -> None:
 
 def test_what_does_not_fit_is_said(lab: Lab) -> None:
     fill(lab)
-    found = read(lab, Look(scores=("energy",)))
+    found = read(lab, TableLook(scores=("energy",)))
     assert found.blocks == ()
     assert 'no result has score "energy"' in found.problems[0]
     assert found.there.scores == ("msp",)
     with pytest.raises(ConfigError, match="unknown key"):
-        request_of(Look(only=("colour=red",)))
+        request_of(TableLook(only=("colour=red",)))
 
 
 LOOKS = (
-    Look(),
-    Look(metrics=("auroc", "accuracy"), sets=("noise",), columns="sets"),
-    Look(metrics=("all",), protocols=("far-ood",), only=("experiment=*o*",)),
-    Look(paper_layout=True, paper_figures=True, columns="sets", metrics=("ece",)),
+    TableLook(),
+    TableLook(metrics=("auroc", "accuracy"), sets=("noise",), columns="sets"),
+    TableLook(metrics=("all",), protocols=("far-ood",), only=("experiment=*o*",)),
+    TableLook(paper_layout=True, paper_figures=True, columns="sets", metrics=("ece",)),
 )
 
 
 @pytest.mark.parametrize("look", LOOKS)
 def test_every_form_is_what_the_command_prints(
-    lab: Lab, look: Look, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    lab: Lab, look: TableLook, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import cli
 
@@ -140,13 +140,13 @@ def test_differences_to_a_baseline_come_from_the_command(lab: Lab) -> None:
     for seed, better in ((1, 0.02), (2, 0.021), (3, 0.022)):
         lab.result(lab.done("baseline", seed, "baseline"), 0.9 + seed / 100)
         lab.result(lab.done("goe", seed), 0.9 + seed / 100 + better)
-    reader = ResultsReader(lab.runs, Plan(lab.queue), Look(against="baseline"))
+    reader = ResultsReader(lab.runs, Plan(lab.queue), TableLook(against="baseline"))
     found = reader.read()
     assert found is not None
     assert found.waiting
     assert reader.period < 1
     answered = wait_for_answer(reader)
-    words = [*options_of(Look(against="baseline")), "--runs", str(lab.runs), "--queue", str(lab.queue)]
+    words = [*options_of(TableLook(against="baseline")), "--runs", str(lab.runs), "--queue", str(lab.queue)]
     done = subprocess.run([*GOE, "table", *words], capture_output=True, text=True)
     assert written(answered, "text") == done.stdout
     assert "†" in done.stdout.partition("†: differs")[0]
@@ -154,7 +154,7 @@ def test_differences_to_a_baseline_come_from_the_command(lab: Lab) -> None:
 
 def test_an_unknown_baseline_is_a_problem(lab: Lab) -> None:
     fill(lab)
-    reader = ResultsReader(lab.runs, Plan(lab.queue), Look(against="basline"))
+    reader = ResultsReader(lab.runs, Plan(lab.queue), TableLook(against="basline"))
     reader.read()
     assert "basline" in wait_for_answer(reader).problems[0]
 
@@ -172,11 +172,11 @@ def wait_for_answer(reader: ResultsReader) -> Results:
 def test_the_command_line_can_be_pasted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GOE_RUNS", raising=False)
     monkeypatch.delenv("GOE_QUEUE", raising=False)
-    look = Look(scores=("msp",), protocols=("own-[1]",))
+    look = TableLook(scores=("msp",), protocols=("own-[1]",))
     line = command_line(look, Path("runs"), Path("my queue.toml"), "md")
     assert line == "goe table --where score=msp --where 'protocol=own-[[]1]' --format md --queue 'my queue.toml'"
     monkeypatch.setenv("GOE_RUNS", "elsewhere")
-    assert command_line(Look(protocols=("x",)), Path("elsewhere"), Path("experiments.toml")) == (
+    assert command_line(TableLook(protocols=("x",)), Path("elsewhere"), Path("experiments.toml")) == (
         "goe table --where protocol=x"
     )
-    assert "--runs runs" in command_line(Look(), Path("runs"), Path("experiments.toml"))
+    assert "--runs runs" in command_line(TableLook(), Path("runs"), Path("experiments.toml"))

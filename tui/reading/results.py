@@ -14,18 +14,18 @@ from goe.core.tabulation import choose, lay_out
 from tui.messages import Choices, Results
 from tui.reading.differences import Differences
 from tui.reading.evaluations import Evaluations
-from tui.reading.look import Look, options_of, request_of
 from tui.reading.overview import Plan
+from tui.reading.tablelook import TableLook, options_of, request_of
 
 
 class ResultsReader:
     """The table, anew when a result or what is asked for changed."""
 
-    def __init__(self, runs: Path, plan: Plan, look: Look | None = None) -> None:
+    def __init__(self, runs: Path, plan: Plan, look: TableLook | None = None) -> None:
         self._runs = runs
         self._plan = plan
-        self._look = look or Look()
-        self._done: Look | None = None
+        self._look = look or TableLook()
+        self._done: TableLook | None = None
         self._evaluations = Evaluations(runs, plan.path)
         self._differences = Differences()
 
@@ -34,7 +34,7 @@ class ResultsReader:
         """Seconds; fewer while differences are being worked out."""
         return 0.2 if self._differences.pending else 2.0
 
-    def ask(self, look: Look) -> None:
+    def ask(self, look: TableLook) -> None:
         """Show this from the next read on."""
         self._look = look
 
@@ -50,14 +50,14 @@ class ResultsReader:
         self._done = look
         return self._results(look)
 
-    def _work_out(self, look: Look) -> None:
+    def _work_out(self, look: TableLook) -> None:
         if look.against and self._evaluations.measured:
             words = [*options_of(look), "--runs", str(self._runs), "--queue", str(self._plan.path)]
             self._differences.want(words)
         else:
             self._differences.forget()
 
-    def _results(self, look: Look) -> Results:
+    def _results(self, look: TableLook) -> Results:
         measured, problems = self._evaluations.measured, self._evaluations.problems
         problems = (*problems, *self._plan.problems)
         there = choices(measured)

@@ -16,8 +16,8 @@ from goe.core.results import AVERAGE
 from goe.core.where import parse_where
 from tui.messages import Overview, Results
 from tui.reading.base import Reader
-from tui.reading.look import Look, command_line
 from tui.reading.results import ResultsReader
+from tui.reading.tablelook import TableLook, command_line
 from tui.screens.base import GoeScreen, say
 from tui.screens.seeds import SeedsScreen
 from tui.screens.several import Choice, SeveralScreen
@@ -67,7 +67,7 @@ class ResultsScreen(GoeScreen):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._look = session.memory.load("results", Look)
+        self._look = session.memory.load("results", TableLook)
         self._reader = ResultsReader(session.runs, session.plan, self._look)
         self._results: Results | None = None
         self._overview: Overview | None = None
@@ -127,7 +127,7 @@ class ResultsScreen(GoeScreen):
         """What prints the same table in a shell."""
         return command_line(self._look, self.session.runs, self.session.queue)
 
-    def _show(self, look: Look) -> None:
+    def _show(self, look: TableLook) -> None:
         """Show this from now on, and on the next visit."""
         self._look = look
         self.session.memory.store("results", look)
@@ -218,7 +218,7 @@ class ResultsScreen(GoeScreen):
 
     def action_usual(self) -> None:
         """Forget all choices."""
-        self._show(Look())
+        self._show(TableLook())
 
     # --- filter
 
@@ -269,7 +269,7 @@ class ResultsScreen(GoeScreen):
             self.app.push_screen(TableFileScreen(self.session, self._results))
 
 
-def look_line(look: Look) -> Text:
+def look_line(look: TableLook) -> Text:
     """What is chosen, in one line; what is as usual is left out."""
     facts = [
         ("metrics", ", ".join(look.shown_metrics)),

@@ -13,8 +13,8 @@ from textual.widgets import Button, Input, Static
 from goe.core.forms import FORMATS, Format
 from goe.core.rundir import write_atomic
 from tui.messages import Results
-from tui.reading.look import command_line
 from tui.reading.results import written
+from tui.reading.tablelook import command_line
 from tui.screens.base import say
 from tui.screens.confirm import ConfirmScreen
 from tui.session import Session

@@ -15,7 +15,7 @@ _PAPER_METRICS = {"aupr-in", "aupr-out"}
 """What the paper's layout leaves to choose."""
 
 
-class Look(msgspec.Struct, frozen=True):
+class TableLook(msgspec.Struct, frozen=True):
     """Choices as words of the command line; empty ones as usual."""
 
     metrics: tuple[str, ...] = ()
@@ -54,7 +54,7 @@ class Look(msgspec.Struct, frozen=True):
         return not self.protocols
 
 
-def request_of(look: Look) -> Request:
+def request_of(look: TableLook) -> Request:
     """The table asked for. Raises ConfigError for words that mean nothing."""
     plain = look.paper_layout
     return Request(
@@ -71,7 +71,7 @@ def request_of(look: Look) -> Request:
     )
 
 
-def options_of(look: Look) -> list[str]:
+def options_of(look: TableLook) -> list[str]:
     """The options of `goe table` that ask for the same."""
     words: list[str] = []
     if look.columns != "metrics" and not look.paper_layout:
@@ -88,7 +88,7 @@ def options_of(look: Look) -> list[str]:
     return [*words, "--against", look.against] if look.against else words
 
 
-def command_line(look: Look, runs: Path, queue: Path, form: str = "text") -> str:
+def command_line(look: TableLook, runs: Path, queue: Path, form: str = "text") -> str:
     """To be pasted into a shell; folder and queue file are left out where `goe` takes them anyway."""
     words = ["goe", "table", *options_of(look)]
     words += ["--format", form] if form != "text" else []
