@@ -1,38 +1,14 @@
 """From run directories to a table: choose results, work them out anew if asked to, gather over seeds, lay out."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from goe.core.cells import Beside
-from goe.core.config import RunConfig
-from goe.core.errors import ConfigError
-from goe.core.layout import Conventions, Layout, check_sets
-from goe.core.paper import comparison_note, figure, own_results, paper_blocks, paper_metrics, paper_notes
-from goe.core.results import Measured, Row, aggregate, expected_runs, gather, without_results
+from goe.core.layout import Conventions, check_sets
+from goe.core.results import Measured, aggregate, expected_runs, gather, without_results
 from goe.core.rundir import RunDir
-from goe.core.table import Block, Table, blocks, notes
-from goe.core.where import Where, refuse_mixed_protocols
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What is asked of a table."""
-
-    layout: Layout = field(default_factory=Layout)
-    where: Where = field(default_factory=Where)
-    mixed: bool = False
-    """Several protocols of one data set are a block each instead of refused."""
-    paper_layout: bool = False
-    paper_figures: bool = False
-    against: str = ""
-    """An experiment: what differs from it is marked."""
-
-    def __post_init__(self) -> None:
-        if self.paper_figures and self.layout.conventions.positive == "ood":
-            raise ConfigError(["--compare paper: the paper's figures have ID positive; leave --positive ood out"])
-        if self.paper_layout:
-            paper_metrics(self.layout)
+from goe.core.table import Table
+from goe.core.tabulation import Request, choose, lay_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +27,20 @@ def tabulate(runs: Sequence[RunDir], queue: Path | None, request: Request, *, ev
     """
     measured, problems = gather(runs)
     expected = request.where.choose_runs(expected_runs(runs, queue))
-    chosen = request.where.choose(measured)
-    if request.paper_layout:
-        chosen = own_results(chosen, request.where)
-    if not request.mixed:
-        refuse_mixed_protocols(chosen)
-    named = [item for item in measured if item.config.experiment == request.against.partition("@")[0]]
-    chosen, damaged = recompute(chosen, request.layout.conventions)
+    chosen, damaged = recompute(choose(measured, request), request.layout.conventions)
     rows = aggregate(chosen, expected)
     check_sets(request.layout, rows)
-    beside = Beside(figure=figure) if request.paper_figures else Beside()
+    difference = None
     if request.against and rows:
         from goe.comparison import against
 
+        named = [item for item in measured if item.config.experiment == request.against.partition("@")[0]]
         reference, also_damaged = recompute(named or measured, request.layout.conventions)
         damaged += [problem for problem in also_damaged if problem not in damaged]
         others = [item for item in chosen if item.config.experiment not in {one.config.experiment for one in reference}]
         any_model = "model" in request.layout.rows
         difference = against(aggregate([*reference, *others], expected), request.against, any_model=any_model)
-        beside = replace(beside, difference=difference)
-    table = _table(rows, expected, request, beside, every_metric=every_metric)
+    table = lay_out(rows, expected, request, difference, every_metric=every_metric)
     return Tabulated(table, (*problems, *damaged), without_results(chosen, expected))
 
 
@@ -81,24 +51,3 @@ def recompute(measured: Sequence[Measured], conventions: Conventions) -> tuple[l
     from goe.conventions import under
 
     return under(measured, conventions)
-
-
-def _table(
-    rows: Sequence[Row], expected: Sequence[RunConfig], request: Request, beside: Beside, *, every_metric: bool
-) -> Table:
-    layout = request.layout
-    told = list(notes(layout.conventions))
-    if request.paper_layout:
-        metrics = paper_metrics(layout)
-        found: list[Block] = paper_blocks(rows, expected, metrics, layout.conventions, beside)
-        told += paper_notes(metrics, found)
-    else:
-        found = blocks(rows, replace(layout, metrics=()) if every_metric and layout.metrics is None else layout, beside)
-    if request.paper_figures:
-        told.append(comparison_note(found))
-    if request.against:
-        told.append(
-            f"†: differs from {request.against} under the same score with p < 0.05 (paired t-test over at least 3 "
-            "common seeds, not corrected for the number of comparisons)."
-        )
-    return Table(tuple(found), tuple(told), layout.conventions)

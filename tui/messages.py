@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from textual.message import Message
 
 from goe.core.chart import Figure
+from goe.core.config import RunConfig
 from goe.core.overview import RunView
 from goe.core.records import Exit, Launch, Values
+from goe.core.results import Measured, Row
 from goe.core.state import RunState
-from goe.core.table import Block
+from goe.core.table import Block, Table
+from goe.core.tabulation import Against
 from goe.launch.detached import QueueMark
 from tui.reading.logpattern import Pattern
+from tui.reading.tablelook import TableLook
 from tui.widgets.heatmap import Field
 
 
@@ -177,13 +181,43 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True)
-class Results:
-    """The evaluation table, and what it could not cover."""
+class Choices:
+    """What evaluation results have of each thing that a table can be narrowed to."""
 
-    blocks: tuple[Block, ...] = ()
+    metrics: tuple[str, ...] = ()
+    """By their names on the command line."""
+    sets: tuple[str, ...] = ()
+    scores: tuple[str, ...] = ()
+    checkpoints: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    experiments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Results:
+    """The evaluation table, what it was made of, and what it could not cover."""
+
+    look: TableLook
+    """What was asked for."""
+    table: Table | None = None
+    """None where what was asked for doesn't fit the results."""
+    measured: tuple[Measured, ...] = ()
+    rows: tuple[Row, ...] = ()
+    """Those over seeds."""
+    expected: tuple[RunConfig, ...] = ()
+    """The runs there should be."""
     missing: tuple[str, ...] = ()
     """Experiments without any result, one line each."""
     problems: tuple[str, ...] = ()
+    there: Choices = Choices()
+    difference: Against | None = None
+    waiting: bool = False
+    """Whether differences to the baseline are still being worked out."""
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Of the table."""
+        return self.table.blocks if self.table else ()
 
 
 @dataclass(frozen=True, slots=True)

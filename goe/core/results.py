@@ -158,6 +158,7 @@ def _rows(
     items: Sequence[Measured], expected: int, test_sets: Mapping[tuple[str, str], Iterable[str]]
 ) -> Iterable[Row]:
     config, result = items[0].config, items[0].result
+    group = config.group  # a digest, worked out each time it is asked for
     values = {
         item.config.seed: _flatten(item.result, test_sets[item.result.id_dataset, item.result.protocol])
         for item in items
@@ -168,7 +169,7 @@ def _rows(
         kept = [value for _, value in by_seed]
         yield Row(
             experiment=config.experiment,
-            config=config.group,
+            config=group,
             method=config.method_name,
             id_dataset=result.id_dataset,
             model=config.model,

@@ -16,16 +16,13 @@ from textual.pilot import Pilot
 from textual.widgets import Footer, Static
 
 from goe.core.process import identify, is_alive
-from goe.core.results import aggregate, expected_runs, gather
-from goe.core.rundir import RunDir, find_runs, write_json
-from goe.core.table import CONVENTION, blocks
+from goe.core.rundir import RunDir, write_json
 from goe.launch.detached import queue_process
 from goe.launch.local import children
 from goe.surface import grid, write_surface
 from tui.app import GoeApp
 from tui.screens.confirm import ConfirmScreen, MessageScreen
 from tui.screens.help import HelpScreen
-from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
@@ -377,35 +374,6 @@ async def test_a_working_queue_is_not_doubled(lab: Lab, seat: Sit, sleeper: subp
         await user.pilot.press("S")
         await user.sees("already works here")
     assert not (lab.runs / ".queue.log").exists()
-
-
-async def test_results_are_the_tables(lab: Lab, seat: Sit) -> None:
-    for seed, auroc in ((1, 0.9), (2, 0.951)):
-        lab.result(lab.done("baseline", seed, "baseline"), auroc)
-    lab.result(lab.done("goe", 1), 0.97)
-    async with seat(160, 40) as user:
-        await user.sees("✓ done")
-        await user.pilot.press("t")
-        await user.at(ResultsScreen)
-        await user.sees("92.55 ± 3.61")
-        shown = user.screen()
-        runs = find_runs(lab.runs)
-        for block in blocks(aggregate(gather(runs)[0], expected_runs(runs, lab.queue))):
-            assert block.title in shown
-            for line in block.lines:
-                assert any(all(cell.text in row for cell in line) for row in shown.splitlines())
-        assert CONVENTION in shown
-        assert "97.00 (1/2)" in shown
-        table = user.app.screen.query_one("#table", Static).content
-        bold = {table.plain[span.start : span.end].strip() for span in table.spans if span.style == "bold"}
-        assert "97.00 (1/2)" in bold
-        assert "92.55 ± 3.61" not in bold
-        underlined = {table.plain[span.start : span.end].strip() for span in table.spans if span.style == "underline"}
-        assert "92.55 ± 3.61" in underlined
-        lab.result(lab.done("goe", 2), 0.99)
-        await user.sees("98.00 ± 1.41")
-        await user.pilot.press("t")
-        await user.at(RunsScreen)
 
 
 async def test_missing_results_are_named(lab: Lab, seat: Sit) -> None:

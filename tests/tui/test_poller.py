@@ -18,7 +18,7 @@ from goe.core.table import blocks
 from tui.messages import Overview, Results, RunDetail
 from tui.poller import Poller
 from tui.reading.overview import OverviewReader, Plan, read_overview
-from tui.reading.results import ResultsReader, read_results
+from tui.reading.results import ResultsReader
 from tui.reading.run import RunReader
 
 
@@ -171,7 +171,8 @@ def test_results_are_those_of_the_table(lab: Lab) -> None:
     lab.result(lab.done("extra", 1), 0.8)
     lab.broken()
     (lab.done("extra", 2).eval / "last-msp-far-ood.json").write_text("{")
-    results = read_results(lab.runs, Plan(lab.queue))
+    results = ResultsReader(lab.runs, Plan(lab.queue)).read()
+    assert results is not None
     runs = find_runs(lab.runs)
     assert list(results.blocks) == blocks(aggregate(gather(runs)[0], expected_runs(runs, lab.queue)))
     assert results.missing == ("goe (0/2)",)
@@ -183,7 +184,9 @@ def test_an_unreadable_folder_is_one_message(lab: Lab) -> None:
     overview = read_overview(lab.runs, Plan(lab.queue))
     assert overview.views == ()
     assert "can't be read" in (overview.problem or "")
-    assert read_results(lab.runs, Plan(lab.queue)).problems
+    results = ResultsReader(lab.runs, Plan(lab.queue)).read()
+    assert results is not None
+    assert results.problems
 
 
 def test_a_run_that_vanishes_is_no_error(lab: Lab) -> None:

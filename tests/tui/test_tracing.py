@@ -1,7 +1,7 @@
 """Masks of whole arrays are those of the plain loop."""
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tui.curves.shape import Line, envelope
@@ -12,6 +12,7 @@ VALUES = st.just(np.nan) | st.floats(-3, 3) | st.sampled_from([0.0, 1e300, -1e30
 
 
 @settings(max_examples=200, deadline=None)
+@example([(0.0, -2.0), (7.0, 2.0)], (1.0, 6.0), 1, 1)
 @given(
     st.lists(st.tuples(st.floats(0, 10), VALUES), max_size=60),
     st.tuples(st.floats(-1, 5), st.floats(5.5, 11)),

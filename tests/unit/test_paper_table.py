@@ -19,8 +19,9 @@ from goe.core.layout import parse_layout
 from goe.core.paper import NAMES, figure
 from goe.core.records import EvalResult
 from goe.core.results import AVERAGE, Measured
+from goe.core.tabulation import Request
 from goe.core.where import parse_where
-from goe.tabulate import Request, Tabulated, tabulate
+from goe.tabulate import Tabulated, tabulate
 
 WRN = {"dataset": "cifar10", "model": "wrn-40-2"}
 

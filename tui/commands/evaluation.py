@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from goe.core.config import Tests
     from goe.core.evaljob import EvalRequest
     from goe.core.rundir import RunDir
-    from goe.tabulate import Request
+    from goe.core.tabulation import Request
 
 
 def eval_(
@@ -76,8 +76,8 @@ def _just_evaluated(results: "Sequence[str]") -> "Request":
     """A table of what was asked for alone, several scores as lines below each other."""
     from goe.core.evalfile import split_stem
     from goe.core.layout import Layout
+    from goe.core.tabulation import Request
     from goe.core.where import Where
-    from goe.tabulate import Request
 
     keys = ("checkpoint", "score", "protocol")
     asked = dict.fromkeys(pair for name in results for pair in zip(keys, split_stem(name) or (), strict=False))

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from goe.core.rundir import RunDir
-    from goe.tabulate import Request
+    from goe.core.tabulation import Request
 
 Conditions = Annotated[
     list[str] | None,
@@ -49,8 +49,8 @@ def table(
     from goe.core.errors import ConfigError, did_you_mean
     from goe.core.forms import FORMATS
     from goe.core.layout import parse_layout
+    from goe.core.tabulation import Request
     from goe.core.where import parse_where
-    from goe.tabulate import Request
 
     for option, word, known in (
         ("--format", form, FORMATS),
@@ -73,7 +73,8 @@ def table(
 def print_table(chosen: "Sequence[RunDir]", *, queue: Path | None, form: Any, request: "Request | None" = None) -> None:
     """Without a `request` the usual table, also of several protocols: what was just evaluated is always shown."""
     from goe.core.forms import RECORDS, render
-    from goe.tabulate import Request, tabulate
+    from goe.core.tabulation import Request
+    from goe.tabulate import tabulate
 
     found = tabulate(chosen, queue, request or Request(mixed=True), every_metric=form in RECORDS)
     for problem in found.problems:

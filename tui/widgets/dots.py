@@ -109,6 +109,9 @@ def join(masks: list[int], col_a: int, row_a: int, col_b: int, row_b: int) -> No
     """
     if abs(col_a - col_b) == 1 and abs(row_a - row_b) <= 1:
         return  # the dots touch: most of a dense curve ends here
+    if col_a == col_b:  # both edges of a picture one dot wide
+        masks[col_a] |= column(row_a, row_b)
+        return
     if col_a > col_b:
         col_a, row_a, col_b, row_b = col_b, row_b, col_a, row_a
     slope = (row_b - row_a) / (col_b - col_a)

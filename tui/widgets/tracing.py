@@ -22,7 +22,7 @@ def trace_envelope(found: Envelope, y_range: Span, columns: int, rows: int) -> l
     _share_steps(first, low, high, last, joined[1:] & (apart == 1))
     for place, bottom, top in zip(column.tolist(), low.tolist(), high.tolist(), strict=True):
         masks[place] |= ((2 << (top - bottom)) - 1) << bottom
-    for i in np.flatnonzero(joined[1:] & (apart > 1)).tolist():
+    for i in np.flatnonzero(joined[1:] & (apart != 1)).tolist():
         join(masks, int(column[i]), int(last[i]), int(column[i + 1]), int(first[i + 1]))
     return masks
 
