@@ -185,7 +185,7 @@ class Runner:
         for run_id, job in self.jobs.items():
             self._keep(run_id, before.pop(run_id) if run_id in before else self._take(run_id, job, code))
         for run_id, seen in before.items():
-            if seen.view.state.is_live:
+            if seen.view.is_live:
                 self._keep(run_id, seen)
             else:
                 self._first.pop(run_id, None)  # if it comes back, somebody asked for it again
@@ -200,7 +200,7 @@ class Runner:
             seen = Seen(RunView(run, RunState.BROKEN, job.config, problem=problem))
         if seen.view.state is RunState.BROKEN:
             self.report(Event("error", seen.view, str(seen.view.problem)))
-        live = seen.view.state.is_live
+        live = seen.view.is_live
         self._first[run_id] = seen.view.attempt - live
         if live:
             self.report(Event("found", seen.view))
@@ -221,19 +221,16 @@ class Runner:
         if new is old:
             return
         before, after = old.view, new.view
-        if (before.state, before.attempt, old.view.held, old.past) == (
-            after.state,
-            after.attempt,
-            new.view.held,
-            new.past,
-        ):
+        if (_marks(before), before.lives, old.past) == (_marks(after), after.lives, new.past):
             return
         self._changed = True
         fresh = after.attempt > before.attempt
-        if after.state.is_live and (fresh or not before.state.is_live):
+        if after.is_live and (fresh or not before.is_live):
             self.report(Event("found", after))
-        elif not after.state.is_live and (fresh or before.state.is_live):
+        elif not after.is_live and (fresh or before.is_live):
             self._ended(after)
+        elif after.lives and not before.lives:
+            self.report(Event("error", after, str(after.problem)))
 
     def _ended(self, view: RunView) -> None:
         self.report(Event("ended", view))
@@ -244,7 +241,7 @@ class Runner:
 
     def _keep(self, run_id: str, seen: Seen) -> None:
         self.seen[run_id] = seen
-        if seen.view.state.is_live:
+        if seen.view.is_live:
             self._alive[run_id] = None
         else:
             self._alive.pop(run_id, None)
@@ -304,7 +301,7 @@ class Runner:
                 self._refuse(run_id, f"not started: {problem}")
             elif slot is not None:
                 self._start(run_id, slot)
-                if not self.seen[run_id].view.state.is_live:
+                if not self.seen[run_id].view.is_live:
                     return  # it ended at once, and what waited for it may now come first
             else:
                 self._must_wait(run_id, job)
@@ -329,7 +326,7 @@ class Runner:
 
     def _live(self) -> list[RunView]:
         views = [*(self.seen[run_id].view for run_id in self._alive), *self._others.values()]
-        return [view for view in views if view.state.is_live]
+        return [view for view in views if view.is_live]
 
     def _look_around(self) -> None:
         """See what others started since the last look, in this queue's runs and beside them."""
@@ -338,7 +335,7 @@ class Runner:
             names = {entry.name for entry in entries if not entry.name.startswith(".")} - self.seen.keys()
             self._beside = {name: self._beside.get(name) or RunDir(self.runs / name) for name in names}
         views = [self._look.at(run).view for run in self._beside.values()]
-        self._others = {view.run_id: view for view in views if view.state.is_live}
+        self._others = {view.run_id: view for view in views if view.is_live}
 
     def _start(self, run_id: str, slot: Slot) -> None:
         old = self.seen[run_id]
@@ -355,7 +352,7 @@ class Runner:
         new = self._look.at(view.run)
         self._keep(run_id, new)
         self.report(Event("started" if mine else "found", new.view))
-        if not new.view.state.is_live:
+        if not new.view.is_live:
             self._ended(new.view)
 
     def _refuse(self, run_id: str, why: str) -> None:

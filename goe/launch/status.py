@@ -84,7 +84,7 @@ def queue_status(runs: Path, queue: Path) -> QueueStatus:
     plan = Plan(jobs, seen, options.retry, asked, refused, time.time(), time.monotonic())
     standings = plan.standings()
     folder = view_runs(runs)
-    live = [view for view in folder if view.state.is_live]
+    live = [view for view in folder if view.is_live]
     if mark is not None:
         standings |= _kept_waiting(jobs, standings, live, runs, options, mark)
     planned = [run_id for run_id, each in standings.items() if each.stand is Stand.LIVE]

@@ -50,7 +50,7 @@ def stop(
 
     mark = stop_queue(runs)
     print("no queue works here" if mark is None else f"the queue, process {mark.pid}, has ended", file=sys.stderr)
-    live = [view.run for view in view_runs(runs) if view.state.is_live]
+    live = [view.run for view in view_runs(runs) if view.is_live]
     for run in live:
         if everything:
             LocalLauncher().stop(run)
