@@ -61,7 +61,7 @@ class Runner:
     stay: bool = False
     """Wait for edits, releases and retries when nothing is left to do."""
     alone: bool = False
-    """End at once where another queue works, so that ending one ends them all."""
+    """Refuse to work where another queue does, so that ending one ends them all."""
     again: bool = True
     """Runs that failed or were stopped under earlier queues are started once more: their user asked for it."""
 
@@ -99,12 +99,14 @@ class Runner:
         return {run_id: seen.view for run_id, seen in self.seen.items()}
 
     def run(self, *, idle: Callable[[], None] = lambda: None) -> bool:
-        """Turn until nothing is left to start or wait for; True if every run is done. `idle` is called each turn."""
+        """Turn until nothing is left to start or wait for; True if every run is done. `idle` is called each turn.
+
+        Raises BusyError if it is to be alone and is not.
+        """
         with announced(Announcement(self.runs, self.queue.path, self.gpus, self.count)) as word:
             try:
-                if self.alone and not word.stands:
-                    self._note(f"another queue works on {self.runs}; this one ends")
-                    return True
+                if self.alone:
+                    word.insist()
                 self._take_jobs(self.queue)
                 while self.turn(word) or self.stay:
                     idle()
@@ -387,7 +389,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--slots", type=int)
     parser.add_argument("--gpus", type=lambda text: text.split(","))
     parser.add_argument("--stay", action="store_true", help="wait for edits when nothing is left to do")
-    parser.add_argument("--alone", action="store_true", help="end at once if another queue works here")
+    parser.add_argument("--alone", action="store_true", help="refuse to work if another queue does here")
     parser.add_argument("--not-again", action="store_true", help="leave runs alone that failed or were stopped before")
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)
