@@ -119,19 +119,22 @@ def _alive(launch: Launch) -> bool | None:
     return True if True in asked else None if None in asked else False
 
 
+_RESUMES = "resumes it while it has retries left, `goe retry` gives it new ones"
+
+
 def _problem(
     state: RunState, alive: bool | None, launch: Launch, exit_: Exit | None, status: Status | None
 ) -> str | None:
     if state is RunState.LOST and alive is None:
-        return f"no sign of life from {launch.supervisor.host} for a long time; a queue on that machine resumes it"
+        return f"no sign of life from {launch.supervisor.host} for a long time; a queue on that machine {_RESUMES}"
     if state is RunState.LOST:
-        return "its processes are gone and left no exit code (killed, or the machine went down); the queue resumes it"
+        return f"its processes are gone and left no exit code (killed, or the machine went down); a queue {_RESUMES}"
     if state is not RunState.FAILED or exit_ is None:
         return None
     if status and status.error:
         return status.error
     if exit_.cause == "preempted":
-        return "preempted: ended by a SIGTERM that goe did not send; the queue resumes it"
+        return f"preempted: ended by a SIGTERM that goe did not send; a queue {_RESUMES}"
     how = f"signal {exit_.signal}" if exit_.signal else f"exit code {exit_.code}"
     cause = f" ({exit_.cause})" if exit_.cause not in {"", "signal"} else ""
     return f"ended by {how}{cause}; the end of train.log says more"
