@@ -6,6 +6,7 @@ All of it is read from files, whether a queue works or not.
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -66,6 +67,8 @@ _WORDS = {
     Stand.OVER: "over",
 }
 
+_TO_COME = {Stand.READY, Stand.BACKOFF, Stand.WAITING}
+
 
 def queue_status(runs: Path, queue: Path) -> QueueStatus:
     """The status of the queue of `runs`; `queue` is its file if none is at work."""
@@ -81,20 +84,25 @@ def queue_status(runs: Path, queue: Path) -> QueueStatus:
         problems = error.problems
     seen = Look().planned(jobs.values(), runs)
     asked, refused = (mark.asked, mark.refused) if mark is not None else ({}, {})
-    plan = Plan(jobs, seen, options.retry, asked, refused, time.time(), time.monotonic())
-    standings = plan.standings()
+    planned = partial(Plan, jobs, seen, options.retry, asked, now=time.time(), clock=time.monotonic())
+    standings = planned(refused=refused).standings()
+    slots = _slots(options, mark) if any(found.stand in _TO_COME for found in standings.values()) else None
+    unfit = _unfit(jobs, standings, slots)
+    if unfit:  # what comes after them is not started either
+        refused = {**unfit, **refused}
+        standings = planned(refused=refused).standings()
     folder = view_runs(runs)
     live = [view for view in folder if view.is_live]
     if mark is not None:
-        standings |= _kept_waiting(jobs, standings, live, runs, options, mark)
-    planned = [run_id for run_id, each in standings.items() if each.stand is Stand.LIVE]
+        standings |= _kept_waiting(jobs, standings, live, runs, options, slots)
+    known = [run_id for run_id, each in standings.items() if each.stand is Stand.LIVE]
     states = [view.state for view in (folder if problems else [each.view for each in seen.values()])]
     return QueueStatus(
         runs=str(runs),
         file=str(file),
         queue=mark,
         counts={str(state): states.count(state) for state in RunState if state in states},
-        live=tuple(dict.fromkeys([*planned, *(view.run_id for view in live)])),
+        live=tuple(dict.fromkeys([*known, *(view.run_id for view in live)])),
         waiting=tuple(
             _waiting(each, seen[run_id].view, refused) for run_id, each in standings.items() if each.stand in _WORDS
         ),
@@ -117,26 +125,41 @@ def describe_status(status: QueueStatus, now: float) -> list[str]:
     return lines + [f"log        {line}" for line in status.log]
 
 
+def _slots(options: QueueOptions, mark: QueueMark | None) -> Slots | None:
+    """Those of the queue at work, or of one that would be started here; None where they can't be seen from here."""
+    if mark is not None and is_alive(mark.process) is None:
+        return None
+    try:
+        return Slots(options, mark.gpus if mark is not None else None, mark.slots if mark is not None else None)
+    except ConfigError:
+        return None
+
+
+def _unfit(jobs: Mapping[str, Job], standings: Mapping[str, Standing], slots: Slots | None) -> dict[str, str]:
+    """The runs to come that these slots can never hold, and why."""
+    if slots is None:
+        return {}
+    to_come = [run_id for run_id, found in standings.items() if found.stand in _TO_COME]
+    problems = {run_id: slots.problem(jobs[run_id].options) for run_id in to_come}
+    return {run_id: f"not started: {problem}" for run_id, problem in problems.items() if problem}
+
+
 def _kept_waiting(
     jobs: Mapping[str, Job],
     standings: Mapping[str, Standing],
     live: Sequence[RunView],
     runs: Path,
     options: QueueOptions,
-    mark: QueueMark,
+    slots: Slots | None,
 ) -> dict[str, Standing]:
     """The first run that is ready, with what it waits for if room or a slot is missing; nothing where nobody knows."""
     first = next((run_id for run_id, found in standings.items() if found.stand is Stand.READY), None)
-    if first is None or is_alive(mark.process) is None:  # the slots of another host can't be seen from here
+    if first is None or slots is None:
         return {}
     with contextlib.suppress(OSError):
         free = free_gib(runs)
         if free < options.min_free:
             return {first: Standing(Stand.READY, f"waits for room: {shortage(free, options.min_free)}")}
-    try:
-        slots = Slots(options, mark.gpus, mark.slots)
-    except ConfigError:
-        return {}
     why = slots.why(jobs[first].options, live)
     return {first: Standing(Stand.READY, f"waits for a slot: {why}")} if why else {}
 

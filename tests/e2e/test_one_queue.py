@@ -71,3 +71,18 @@ def test_a_gpu_that_is_not_there_is_its_users_mistake(lab: Lab, command: str, pl
     assert "9" in line
     assert view(lab, "a") is None
     assert queue_mark(lab.runs) is None
+
+
+def test_status_says_what_fits_no_gpu_also_when_no_queue_works(lab: Lab) -> None:
+    path = lab.folder / "gpus.json"
+    lab.env |= fake_nvml.install(lab.folder / "driver", path)
+    fake_nvml.script(path, [GPU])
+    del lab.env["CUDA_VISIBLE_DEVICES"]
+    lab.queue(f"{HEAD}{A}gpu-count = 2\n{B}after = ['a']\n[[experiment]]\nname = \"c\"\n")
+    lines = lab.goe("queue", "status").stdout.splitlines()
+    (over, chained), (next_,) = ([line for line in lines if line.startswith(word)] for word in ("over ", "next "))
+    assert "  a-s1-" in over
+    assert over.endswith(": not started: gpu-count: it needs 2 GPUs, and 1 may be used")
+    assert "  b-s1-" in chained
+    assert ": not started: it comes after a-s1-" in chained
+    assert "  c-s1-" in next_
