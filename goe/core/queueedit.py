@@ -16,6 +16,7 @@ import tomlkit
 
 from goe.core.config import spell_out
 from goe.core.errors import ConfigError, did_you_mean
+from goe.core.jobs import Job
 from goe.core.queuefile import experiment_entries, parse_queue, swept_keys
 from goe.core.queuetext import QueueText, read_queue, write_queue
 from goe.core.setting import Setting
@@ -172,6 +173,17 @@ def release(text: str, names: Sequence[str]) -> str:
 def names_of(text: str) -> list[str]:
     """The experiments of the text in its order, those without a name left out."""
     return [entry["name"] for entry in _entries(_load(text)) if isinstance(entry.get("name"), str)]
+
+
+def jobs_by_entry(path: Path) -> list[tuple[Job, str]]:
+    """The file's jobs, each with the experiment's name there, by which it is edited; none if it has problems."""
+    try:
+        text = read_queue(path).text
+        jobs = parse_queue(text, path).jobs
+    except ConfigError:
+        return []
+    entries, makers = _entries(_load(text)), experiment_entries(text)
+    return [(job, str(entries[makers[job.config.experiment]]["name"])) for job in jobs]
 
 
 def _is_held(text: str, name: str) -> bool:

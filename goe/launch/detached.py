@@ -61,6 +61,12 @@ def queue_mark(runs: Path) -> QueueMark | None:
     return mark if mark is not None and is_alive(mark.process) is not False else None
 
 
+def queue_file(runs: Path, otherwise: Path) -> Path:
+    """The file of the queue that works on `runs`; `otherwise` if none does."""
+    mark = queue_mark(runs)
+    return Path(mark.queue) if mark is not None and mark.queue else otherwise
+
+
 def queue_process(runs: Path) -> ProcessId | None:
     """The process of the live queue that works on `runs`, if there is one."""
     mark = queue_mark(runs)

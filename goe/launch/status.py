@@ -18,7 +18,7 @@ from goe.core.process import is_alive
 from goe.core.queuefile import QueueOptions, load_queue
 from goe.core.report import duration, end_text
 from goe.core.state import RunState
-from goe.launch.detached import QueueMark, last_lines, queue_log, queue_mark
+from goe.launch.detached import QueueMark, last_lines, queue_file, queue_log, queue_mark
 from goe.launch.look import Look
 from goe.launch.plan import Plan, Stand, Standing
 from goe.launch.slots import Slots
@@ -73,7 +73,7 @@ _TO_COME = {Stand.READY, Stand.BACKOFF, Stand.WAITING}
 def queue_status(runs: Path, queue: Path) -> QueueStatus:
     """The status of the queue of `runs`; `queue` is its file if none is at work."""
     mark = queue_mark(runs)
-    file = Path(mark.queue) if mark is not None and mark.queue else queue
+    file = queue_file(runs, queue)
     jobs: dict[str, Job] = {}
     options = QueueOptions()
     problems: tuple[str, ...] = ()
