@@ -22,9 +22,9 @@ from statistics import median, quantiles
 import psutil
 
 from goe.core.overview import view_run
-from goe.core.process import myself
 from goe.core.queuefile import load_queue
-from goe.core.rundir import RunDir, write_json
+from goe.core.rundir import RunDir
+from goe.launch.detached import Announcement
 from goe.launch.runner import Runner
 
 ROOT = Path(__file__).parents[1]
@@ -164,12 +164,21 @@ def idle(folder: Path, count: int, seconds: float) -> None:
         runner.turn()
         turns.append(time.perf_counter() - begun)
     say("goe: state written per turn; a turn of an idle queue, median / p95 / max", f"nothing; {spread(turns)}")
-    writes = []
-    for _ in range(50):
+    word(folder, file)
+
+
+def word(folder: Path, file: Path) -> None:
+    """What a queue leaves of itself in the folder, each time with other plans, or it would not be written."""
+    runs = [job.run_id for job in load_queue(file).jobs]
+    left, writes = Announcement(folder / "word", file), []
+    left.renew()
+    for number in range(50):
+        asked = dict.fromkeys(runs, number + 1)  # the most it ever has to say
         begun = time.perf_counter()
-        write_json(folder / "queue.json", myself())
+        left.renew(asked, {})
         writes.append(time.perf_counter() - begun)
-    say("goe: .queue.json, written where its plans change, median / p95 / max", spread(writes))
+    left.withdraw()
+    say(f"goe: .queue.json when {len(runs)} runs are asked for again, median / p95 / max", spread(writes))
 
 
 def main() -> None:

@@ -156,7 +156,7 @@ def _reporting(journal: Journal, work: Callable[[], None]) -> int:
         work()
     except StopRequestedError:
         with contextlib.suppress(OSError):
-            print("stopped on request; the same command or the queue resumes it")  # noqa: T201
+            print("stopped on request; the same command or the next queue resumes it")  # noqa: T201
         _last_word(journal, "stopped", None)
         return EXIT_STOPPED
     except OSError as error:

@@ -68,7 +68,7 @@ def _follow(run: RunDir, stops: list[int]) -> RunView:
                     if record.kind == "epoch" and record.epoch > shown:
                         print(epoch_line(record, view), flush=True)  # noqa: T201
                         shown = record.epoch
-            if not view.state.is_live:
+            if not view.is_live:
                 return view
             if len(stops) > asked:
                 asked = len(stops)
@@ -161,7 +161,7 @@ class QueueDisplay:
 
     def interrupted(self, views: Iterable[RunView]) -> None:
         """Say what a ctrl-C left alive."""
-        alive = [view.run_id for view in views if view.state.is_live]
+        alive = [view.run_id for view in views if view.is_live]
         if alive:
             self._say(f"the queue ended; training goes on: {', '.join(alive)}")
             self._say(f"`{self.command}` adopts them, `goe stop RUN` stops one, `goe tui` shows them")
@@ -259,7 +259,7 @@ def _panel(views: list[RunView], *, detail: bool) -> Group:
     """Live runs, a bar each; with `detail`, the loss terms below."""
     grid = Table.grid(padding=(0, 2))
     for view in views:
-        if view.state.is_live:
+        if view.is_live:
             grid.add_row(*_bar_row(view))
     parts: list[Table | Text] = [grid]
     if detail:

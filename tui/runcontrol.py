@@ -41,7 +41,7 @@ class RunControl(GoeScreen):
     def action_change_stop(self) -> None:
         """Ask, then stop; runs that are stopping already can be forced."""
         views = [view_run(view.run) for view in self.chosen] if len(self.chosen) == 1 else list(self.chosen)
-        live = [view for view in views if view.state.is_live]
+        live = [view for view in views if view.is_live]
         if not live:
             self._tell_nothing(views, "there is nothing to stop")
             return
@@ -127,7 +127,7 @@ def answer(said: Sequence[tuple[str, str]]) -> str:
 
 def _stop(force: bool, run: RunDir) -> str:
     view = view_run(run)
-    if not view.state.is_live:
+    if not view.is_live:
         return f"is {view.state}: there is nothing to stop"
     if force and view.launch and is_alive(view.launch.supervisor) is None:
         raise RunError(f"{view.run_id}: runs on {view.launch.supervisor.host}; only there can it be forced to end")

@@ -1,8 +1,10 @@
 """Runs as lists and screens show them: one read of a run's small files, which never raises."""
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from goe.core.config import RunConfig
 from goe.core.errors import RunError
@@ -10,6 +12,8 @@ from goe.core.process import is_alive, is_halted
 from goe.core.records import Exit, Launch, Status
 from goe.core.rundir import Attempt, RunDir, find_runs
 from goe.core.state import RunState, derive_state
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +31,18 @@ class RunView:
     """One message, when the run failed or its files can't be read."""
     held: bool = False
     """No queue starts it."""
+    lives: bool = False
+    """BROKEN: its processes are alive all the same, as far as its launch record tells."""
 
     @property
     def run_id(self) -> str:
         """The run's id."""
         return self.run.run_id
+
+    @property
+    def is_live(self) -> bool:
+        """Whether processes of the run may be alive, also where its files can't be read."""
+        return self.state.is_live or self.lives
 
     def value(self, name: str) -> float | None:
         """The newest value of a metric."""
@@ -49,10 +60,11 @@ class RunView:
 
 def view_run(run: RunDir, now: float | None = None) -> RunView:
     """Read one run. Damage of any kind becomes state `broken` with its message; other runs are unaffected."""
+    config, unread = _tried(run.config)
     try:
-        return _view(run, time.time() if now is None else now)
+        return _broken(_view(run, config, time.time() if now is None else now), unread)
     except (RunError, OSError) as error:
-        return RunView(run, RunState.BROKEN, problem=str(error))
+        return RunView(run, RunState.BROKEN, problem=unread or str(error))
 
 
 def view_runs(runs: Path) -> list[RunView]:
@@ -61,22 +73,36 @@ def view_runs(runs: Path) -> list[RunView]:
     return [view_run(run, now) for run in find_runs(runs)]
 
 
-def _view(run: RunDir, now: float) -> RunView:
-    config = run.config()
+def _view(run: RunDir, config: RunConfig | None, now: float) -> RunView:
     attempt = run.attempt()
     if attempt is None:
         return RunView(run, RunState.QUEUED, config, held=run.held)
     launch = attempt.launch()
     alive = _alive(launch)  # before exit.json: see derive_state
-    exit_ = attempt.exit()
-    try:
-        status, damage = attempt.status(), None
-    except RunError as error:  # only a heartbeat: the state does not hang on it
-        status, damage = None, str(error)
+    exit_, unread = _tried(attempt.exit)
+    status, damage = _tried(attempt.status)  # only a heartbeat: the state does not hang on it
     stop, paused = attempt.stop_requested, _paused(attempt, launch)
     state = derive_state(launch, alive=alive, status=status, exit_=exit_, stop=stop, now=now, paused=paused)
     problem = _problem(state, alive, launch, exit_, status) or damage
-    return RunView(run, state, config, attempt.number, launch, status, exit_, problem, run.held)
+    view = RunView(run, state, config, attempt.number, launch, status, exit_, problem, run.held)
+    return _broken(view, unread)
+
+
+def _tried(read: Callable[[], T | None]) -> tuple[T | None, str | None]:
+    """What a file holds, or what is wrong with it."""
+    try:
+        return read(), None
+    except RunError as error:
+        return None, str(error)
+
+
+def _broken(view: RunView, unread: str | None) -> RunView:
+    """The view of a run of which a file can't be read: it may be alive, and then keeps its slot."""
+    if unread is None or view.state is RunState.BROKEN:
+        return view
+    lives = view.state.is_live
+    alive = f"; its processes live ({view.state}), so first end them with `goe stop` or `goe cancel`, or wait"
+    return replace(view, state=RunState.BROKEN, lives=lives, problem=unread + alive if lives else unread)
 
 
 def _paused(attempt: Attempt, launch: Launch) -> bool:
@@ -93,19 +119,22 @@ def _alive(launch: Launch) -> bool | None:
     return True if True in asked else None if None in asked else False
 
 
+_RESUMES = "resumes it while it has retries left, `goe retry` gives it new ones"
+
+
 def _problem(
     state: RunState, alive: bool | None, launch: Launch, exit_: Exit | None, status: Status | None
 ) -> str | None:
     if state is RunState.LOST and alive is None:
-        return f"no sign of life from {launch.supervisor.host} for a long time; a queue on that machine resumes it"
+        return f"no sign of life from {launch.supervisor.host} for a long time; a queue on that machine {_RESUMES}"
     if state is RunState.LOST:
-        return "its processes are gone and left no exit code (killed, or the machine went down); the queue resumes it"
+        return f"its processes are gone and left no exit code (killed, or the machine went down); a queue {_RESUMES}"
     if state is not RunState.FAILED or exit_ is None:
         return None
     if status and status.error:
         return status.error
     if exit_.cause == "preempted":
-        return "preempted: ended by a SIGTERM that goe did not send; the queue resumes it"
+        return f"preempted: ended by a SIGTERM that goe did not send; a queue {_RESUMES}"
     how = f"signal {exit_.signal}" if exit_.signal else f"exit code {exit_.code}"
     cause = f" ({exit_.cause})" if exit_.cause not in {"", "signal"} else ""
     return f"ended by {how}{cause}; the end of train.log says more"

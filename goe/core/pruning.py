@@ -88,7 +88,7 @@ def needed_by(runs: Path, views: Iterable[RunView]) -> dict[tuple[Path, str], st
 def plan_pruning(run: RunDir, keep: Keep, needed: Mapping[tuple[Path, str], str]) -> Pruning:
     """What `keep` leaves over. Nothing of a live run, nor of one with an index that can't be read."""
     view = view_run(run)
-    if view.state.is_live:
+    if view.is_live:
         return Pruning(run, remarks=(f"is {view.state}: nothing is removed while it lives",))
     indexes = {path: read_index(path) for path in index_files(run.checkpoints)}
     for path, index in indexes.items():
@@ -133,9 +133,9 @@ def _removals(
 
 def prune(pruning: Pruning) -> None:
     """Remove it. Raises RunError if the run has come to life since; OSError where the disk refuses."""
-    state = view_run(pruning.run).state
-    if state.is_live:
-        raise RunError(f"{pruning.run.run_id}: is {state} now; nothing was removed from it")
+    view = view_run(pruning.run)
+    if view.is_live:
+        raise RunError(f"{pruning.run.run_id}: is {view.state} now; nothing was removed from it")
     for removal in pruning.removals:
         if removal.path.is_dir():
             shutil.rmtree(removal.path)

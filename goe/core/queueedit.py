@@ -16,7 +16,8 @@ import tomlkit
 
 from goe.core.config import spell_out
 from goe.core.errors import ConfigError, did_you_mean
-from goe.core.queuefile import experiment_entries, parse_queue
+from goe.core.jobs import Job
+from goe.core.queuefile import experiment_entries, parse_queue, swept_keys
 from goe.core.queuetext import QueueText, read_queue, write_queue
 from goe.core.setting import Setting
 from goe.core.tomlblocks import Block, cut_block, insert_block, newline_of, reorder, sections
@@ -135,6 +136,8 @@ def set_values(text: str, place: Place, settings: Sequence[Setting]) -> str:
         new = set_key(text, path, setting.key, setting.toml)
         _check_rest(text, new, path, setting.key)
         text = new
+    if place[0] == "experiment":
+        _check_unswept(_load(text)["experiment"][path[-1]], place[1], settings)
     return text
 
 
@@ -176,6 +179,17 @@ def release(text: str, names: Sequence[str]) -> str:
 def names_of(text: str) -> list[str]:
     """The experiments of the text in its order, those without a name left out."""
     return [entry["name"] for entry in _entries(_load(text)) if isinstance(entry.get("name"), str)]
+
+
+def jobs_by_entry(path: Path) -> list[tuple[Job, str]]:
+    """The file's jobs, each with the experiment's name there, by which it is edited; none if it has problems."""
+    try:
+        text = read_queue(path).text
+        jobs = parse_queue(text, path).jobs
+    except ConfigError:
+        return []
+    entries, makers = _entries(_load(text)), experiment_entries(text)
+    return [(job, str(entries[makers[job.config.experiment]]["name"])) for job in jobs]
 
 
 def _is_held(text: str, name: str) -> bool:
@@ -240,6 +254,23 @@ def _find(text: str, data: dict[str, Any], name: str) -> int:
 def _check_free(text: str, data: dict[str, Any], name: str) -> None:
     if any(entry.get("name") == name for entry in _entries(data)) or name in experiment_entries(text):
         raise ConfigError([f"{name}: an experiment of the file is called so already; take another name"])
+
+
+def _check_unswept(entry: dict[str, Any], name: str, settings: Sequence[Setting]) -> None:
+    """Raise ConfigError if one was set that the experiment's sweep sets, too: the sweep wins."""
+    swept = {_whole(key): ("sweep", *written) for key, written in swept_keys(entry).items()}
+    for setting in settings:
+        place = swept.get(_whole(setting.key))
+        if place is not None:
+            found = f"{name}: {spell_key(setting.key)}: the sweep sets it, so another value would change nothing"
+            goes = spell_key(place if len(swept) > 1 else place[:1])
+            ways = f"change {spell_key(place)} instead, or take the sweep out first: `goe queue unset {name} {goes}`"
+            raise ConfigError([f"{found}; {ways}"])
+
+
+def _whole(key: tuple[str, ...]) -> tuple[str, ...]:
+    """`method` for `method.name`, which says the same."""
+    return key[:1] if key == ("method", "name") else key
 
 
 def _path_of(text: str, data: dict[str, Any], place: Place) -> KeyPath:

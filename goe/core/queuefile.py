@@ -105,6 +105,11 @@ def experiment_entries(text: str) -> dict[str, int]:
     return {name: int(where[1]) for name, (where, _) in reader.places.items()}
 
 
+def swept_keys(entry: Table) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """The keys that the sweep of an [[experiment]] sets, each with its path within `sweep` as it is written."""
+    return {_meant(written): written for written, _ in _swept(entry)}
+
+
 @dataclass(frozen=True, slots=True)
 class _Variant:
     """One experiment after its sweep: a name and the swept values laid over its table."""
@@ -264,14 +269,13 @@ class _Reader:
 
     def _axes(self, where: KeyPath, entry: Table) -> dict[tuple[str, ...], tuple[KeyPath, list[Any]]]:
         """The keys that the sweep varies, with place and values; what can't be swept is reported and left out."""
-        sweep = entry.get("sweep", {})
-        leaves = list(_leaves(sweep)) if isinstance(sweep, dict) else []
+        leaves = _swept(entry)
         if "sweep" in entry and not leaves:
             self._report((*where, "sweep"), "a sweep is a table of lists, for example sweep = { lr = [0.1, 0.05] }")
         axes: dict[tuple[str, ...], tuple[KeyPath, list[Any]]] = {}
         for written, values in leaves:
             place = (*where, "sweep", *written)
-            path = tuple(part for key in written for part in key.split("."))
+            path = _meant(written)
             if path[0] not in RUN_KEYS:
                 self._report(place, unknown_key(path[0], RUN_KEYS))
             elif not isinstance(values, list) or not values:
@@ -301,6 +305,16 @@ def _leaves(table: Table, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[st
             yield from _leaves(value, (*path, key))
         else:
             yield (*path, key), value
+
+
+def _swept(entry: Table) -> list[tuple[tuple[str, ...], Any]]:
+    """What the sweep of an [[experiment]] says, with the paths as written."""
+    sweep = entry.get("sweep", {})
+    return list(_leaves(sweep)) if isinstance(sweep, dict) else []
+
+
+def _meant(written: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(part for key in written for part in key.split("."))
 
 
 def _nest(path: tuple[str, ...], value: Any) -> dict[str, Any]:

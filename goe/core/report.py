@@ -35,10 +35,10 @@ def state_label(state: RunState) -> str:
 
 
 def view_label(view: RunView) -> str:
-    """The state's, and whether the run is held."""
-    return (
-        f"{state_label(view.state)}, held" if view.held and view.state is not RunState.DONE else state_label(view.state)
-    )
+    """The state's, whether a broken run is alive, and whether the run is held."""
+    alive = ", alive" if view.lives else ""
+    held = ", held" if view.held and view.state is not RunState.DONE else ""
+    return f"{state_label(view.state)}{alive}{held}"
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -136,6 +136,7 @@ def run_record(view: RunView) -> dict[str, Any]:
         "run_id": view.run_id,
         "path": str(view.run.path),
         "state": str(view.state),
+        "live": view.is_live,
         "held": view.held,
         "problem": view.problem,
         "attempt": view.attempt,
@@ -195,7 +196,7 @@ def _remarks(view: RunView) -> Iterable[str]:
         yield f"warning    {view.status.warning}"
     tail = MetricsTail(view.run.metrics_file)
     tail.poll()
-    bad = tail.bad + (tail.cut and not view.state.is_live)
+    bad = tail.bad + (tail.cut and not view.is_live)
     if bad:
         yield f"damaged    {bad} record{'s' if bad > 1 else ''} of metrics.jsonl left out"
 

@@ -52,7 +52,7 @@ def release_memory(run: RunDir) -> str:
     if view.state is RunState.DONE:
         return "is done; nothing to pause"
     hold(run)
-    if not view.state.is_live:
+    if not view.is_live:
         return "is not running; held: no queue starts it until `goe resume`"
     LocalLauncher().stop(run)
     return "ends after its current step and frees its memory; held until `goe resume`, then its last whole epoch stands"
@@ -62,7 +62,7 @@ def resume(run: RunDir) -> str:
     """Continue a paused run, and let queues start a held one. Raises RunError where that can't be done from here."""
     view = view_run(run)
     said = []
-    if view.state is RunState.PAUSED or (view.state.is_live and _halted_by_hand(view)):
+    if view.state is RunState.PAUSED or (view.is_live and _halted_by_hand(view)):
         attempt, worker = _worker(view)
         continue_worker(attempt, worker)
         said.append("continued")
@@ -82,13 +82,13 @@ def retry(run: RunDir) -> str:
     view = view_run(run)
     if view.state is RunState.BROKEN:
         raise RunError(str(view.problem))
-    if view.state is RunState.DONE or (view.state.is_live and not view.held):
+    if view.state is RunState.DONE or (view.is_live and not view.held):
         return f"is {view.state}; nothing to retry"
     attempt = run.attempt()
-    if attempt is not None and not view.state.is_live:
+    if attempt is not None and not view.is_live:
         attempt.retry_file.touch()
     run.held_file.unlink(missing_ok=True)
-    if view.state.is_live:
+    if view.is_live:
         return f"is {view.state}; released: a queue may start it again when it has ended"
     after = view_run(run)
     if not after.needs_start:
@@ -118,14 +118,14 @@ def cancel(runs: Sequence[RunDir], grace: float, say: Callable[[RunDir, str], No
     left = _until_ended(left, STUCK_S, say)
     for run in left:
         say(run, "has not ended: the kernel doesn't let go of its processes; look at them with ps")
-    return not left and all(_over(run) for run in runs)
+    return not left and all(_over(run) for run in runs if run not in asked)
 
 
 def _hold_all(runs: Sequence[RunDir]) -> None:
     """Hold what is not done; then give a queue that was just about to start one of them the time to show it."""
     views = [view_run(run) for run in runs]
     for view in views:
-        if view.state not in {RunState.DONE, RunState.BROKEN}:
+        if view.is_live or view.state not in {RunState.DONE, RunState.BROKEN}:
             hold(view.run)
     if any(view.needs_start and queue_process(view.run.path.parent) for view in views):
         time.sleep(CLAIM_S)
@@ -137,12 +137,12 @@ def _begin(run: RunDir, say: Callable[[RunDir, str], None]) -> bool:
     if view.state is RunState.DONE:
         say(run, "is done; nothing to cancel")
         return False
-    if view.state is RunState.BROKEN:
+    if view.state is RunState.BROKEN and not view.is_live:
         say(run, f"can't be cancelled: {view.problem}")
         return False
     host = view.launch.supervisor.host if view.launch else ""
     here = view.launch is None or is_alive(view.launch.supervisor) is not None
-    if view.state.is_live:
+    if view.is_live:
         LocalLauncher().stop(run)
         say(run, "asked to stop; held" if here else f"asked to stop; held; only on {host} can it be forced to end")
         return here
@@ -163,7 +163,7 @@ def _until_ended(runs: Sequence[RunDir], seconds: float, say: Callable[[RunDir, 
     while True:
         for run in list(left):
             view = view_run(run)
-            if not view.state.is_live:
+            if not view.is_live:
                 left.remove(run)
                 say(run, f"{state_label(view.state)}: {ended_by(view) or view.problem}")
         if not left or time.monotonic() >= deadline:
@@ -175,7 +175,7 @@ def _over(run: RunDir) -> bool:
     view = view_run(run)
     if view.state is RunState.LOST:
         return view.launch is not None and is_alive(view.launch.supervisor) is not None
-    return not view.state.is_live and view.state is not RunState.BROKEN
+    return not view.is_live and view.state is not RunState.BROKEN
 
 
 def _worker(view: RunView) -> tuple[Attempt, ProcessId]:

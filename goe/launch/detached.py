@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from goe.core.errors import GoeError
+from goe.core.errors import EXIT_USER, GoeError, UserError
 from goe.core.process import ProcessId, is_alive, myself
 from goe.core.queuefile import load_queue
 from goe.core.rundir import read_json, write_json
@@ -24,6 +24,10 @@ STOP_TIMEOUT_S = 30.0
 LOCK_TIMEOUT_S = 1.0
 _POLL_S = 0.02
 _LOG_BYTES = 64 * 1024
+
+
+class BusyError(UserError):
+    """Another queue works on the folder."""
 
 
 class QueueMark(ProcessId, frozen=True, kw_only=True):
@@ -57,6 +61,12 @@ def queue_mark(runs: Path) -> QueueMark | None:
     return mark if mark is not None and is_alive(mark.process) is not False else None
 
 
+def queue_file(runs: Path, otherwise: Path) -> Path:
+    """The file of the queue that works on `runs`; `otherwise` if none does."""
+    mark = queue_mark(runs)
+    return Path(mark.queue) if mark is not None and mark.queue else otherwise
+
+
 def queue_process(runs: Path) -> ProcessId | None:
     """The process of the live queue that works on `runs`, if there is one."""
     mark = queue_mark(runs)
@@ -79,9 +89,10 @@ def last_lines(path: Path, count: int) -> list[str]:
 
 
 class Announcement:
-    """Word left in a folder that a queue works there. Only for display: two queues on one folder do no harm.
+    """Word left in a folder that a queue works there, by which others are ended, asked about and kept from starting.
 
-    The word of one of them stands there; another live one leaves its own when that is gone.
+    No run hangs on it: two queues on one folder do no harm. The word of one of them stands there; another live one
+    leaves its own when that is gone.
     """
 
     def __init__(
@@ -111,10 +122,15 @@ class Announcement:
                 if self._is_mine(found) and found != self._mark:
                     write_json(_mark_file(self.runs), self._mark, durable=False)
 
-    @property
-    def stands(self) -> bool:
-        """Whether the word that stands there is this one, or none could be left."""
-        return self._is_mine(queue_mark(self.runs))
+    def insist(self) -> None:
+        """Raise BusyError if the word of another live queue stands there."""
+        found = queue_mark(self.runs)
+        if found is None or self._is_mine(found):
+            return
+        text = f"{self.runs}: a queue works here already: process {found.pid} on {found.host}"
+        if is_alive(found.process) is None:
+            raise BusyError(f"{text}; end it there, or remove {_mark_file(self.runs)} if it is gone")
+        raise BusyError(f"{text}; `goe queue status` says what it does, `goe queue stop` ends it")
 
     def _is_mine(self, found: QueueMark | None) -> bool:
         mine = self._mark
@@ -159,18 +175,30 @@ def announced(word: Announcement) -> Iterator[Announcement]:
         word.withdraw()
 
 
+def gpu_options(gpus: Sequence[str] | None) -> list[str]:
+    """`--gpus` for the command line of a detached queue, where it was given."""
+    return [] if gpus is None else ["--gpus", ",".join(gpus)]
+
+
 def queue_command(runs: Path, queue: Path, options: Sequence[str] = ()) -> list[str]:
     """The command line of a detached queue; `options` are those of `python -m goe.launch.runner`."""
     return [sys.executable, "-P", "-m", "goe.launch.runner", str(runs), str(queue), *options]
 
 
-def start_detached(runs: Path, queue: Path, options: Sequence[str] = ()) -> "subprocess.Popen[bytes]":
-    """Start a queue that outlives the caller; it ends at once if one works there. ConfigError if the file is wrong."""
-    load_queue(queue)
+def start_detached(
+    runs: Path, queue: Path, options: Sequence[str] = (), gpus: Sequence[str] | None = None
+) -> "subprocess.Popen[bytes]":
+    """Start a queue that outlives the caller; it refuses to work where another does.
+
+    Raises ConfigError if the file is wrong, or one of `gpus` (`--gpus`) or the file's is not there.
+    """
+    from goe.launch.slots import Slots  # here, because the dashboard needs it only now
+
+    Slots(load_queue(queue).options, gpus)
     runs.mkdir(parents=True, exist_ok=True)
     with queue_log(runs).open("ab") as log:
         child = subprocess.Popen(
-            queue_command(runs, queue, [*options, "--alone"]),
+            queue_command(runs, queue, [*options, *gpu_options(gpus), "--alone"]),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -181,7 +209,7 @@ def start_detached(runs: Path, queue: Path, options: Sequence[str] = ()) -> "sub
 
 
 def wait_until_at_work(runs: Path, child: "subprocess.Popen[bytes]") -> bool:
-    """Wait until the queue `child` has announced itself; False if it has come to its end already.
+    """Wait until the queue `child` has announced itself; False if it has come to its end, or left it to another.
 
     Raises LaunchError with its last words if it died before that, or says nothing.
     """
@@ -191,7 +219,7 @@ def wait_until_at_work(runs: Path, child: "subprocess.Popen[bytes]") -> bool:
         mark = queue_mark(runs)
         if ended is None and mark is not None and mark.pid == child.pid:
             return True
-        if ended in {0, 1}:  # 1: not every run is done
+        if ended in {0, 1} or (ended == EXIT_USER and mark is not None):  # 1: not every run is done
             return False
         if ended is not None:
             said = "\n".join(last_lines(queue_log(runs), 3))

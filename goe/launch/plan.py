@@ -106,7 +106,7 @@ class Plan:
         state = seen.view.state
         if state is RunState.DONE:
             return Standing(Stand.DONE)
-        if state.is_live:
+        if seen.view.is_live:
             return Standing(Stand.LIVE)
         if job.options.hold or seen.view.held:
             by_hand = "held by hand: `goe resume` lets it go"

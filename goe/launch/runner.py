@@ -61,7 +61,7 @@ class Runner:
     stay: bool = False
     """Wait for edits, releases and retries when nothing is left to do."""
     alone: bool = False
-    """End at once where another queue works, so that ending one ends them all."""
+    """Refuse to work where another queue does, so that ending one ends them all."""
     again: bool = True
     """Runs that failed or were stopped under earlier queues are started once more: their user asked for it."""
 
@@ -99,12 +99,14 @@ class Runner:
         return {run_id: seen.view for run_id, seen in self.seen.items()}
 
     def run(self, *, idle: Callable[[], None] = lambda: None) -> bool:
-        """Turn until nothing is left to start or wait for; True if every run is done. `idle` is called each turn."""
+        """Turn until nothing is left to start or wait for; True if every run is done. `idle` is called each turn.
+
+        Raises BusyError if it is to be alone and is not.
+        """
         with announced(Announcement(self.runs, self.queue.path, self.gpus, self.count)) as word:
             try:
-                if self.alone and not word.stands:
-                    self._note(f"another queue works on {self.runs}; this one ends")
-                    return True
+                if self.alone:
+                    word.insist()
                 self._take_jobs(self.queue)
                 while self.turn(word) or self.stay:
                     idle()
@@ -185,7 +187,7 @@ class Runner:
         for run_id, job in self.jobs.items():
             self._keep(run_id, before.pop(run_id) if run_id in before else self._take(run_id, job, code))
         for run_id, seen in before.items():
-            if seen.view.state.is_live:
+            if seen.view.is_live:
                 self._keep(run_id, seen)
             else:
                 self._first.pop(run_id, None)  # if it comes back, somebody asked for it again
@@ -200,7 +202,7 @@ class Runner:
             seen = Seen(RunView(run, RunState.BROKEN, job.config, problem=problem))
         if seen.view.state is RunState.BROKEN:
             self.report(Event("error", seen.view, str(seen.view.problem)))
-        live = seen.view.state.is_live
+        live = seen.view.is_live
         self._first[run_id] = seen.view.attempt - live
         if live:
             self.report(Event("found", seen.view))
@@ -221,19 +223,16 @@ class Runner:
         if new is old:
             return
         before, after = old.view, new.view
-        if (before.state, before.attempt, old.view.held, old.past) == (
-            after.state,
-            after.attempt,
-            new.view.held,
-            new.past,
-        ):
+        if (_marks(before), before.lives, old.past) == (_marks(after), after.lives, new.past):
             return
         self._changed = True
         fresh = after.attempt > before.attempt
-        if after.state.is_live and (fresh or not before.state.is_live):
+        if after.is_live and (fresh or not before.is_live):
             self.report(Event("found", after))
-        elif not after.state.is_live and (fresh or before.state.is_live):
+        elif not after.is_live and (fresh or before.is_live):
             self._ended(after)
+        elif after.lives and not before.lives:
+            self.report(Event("error", after, str(after.problem)))
 
     def _ended(self, view: RunView) -> None:
         self.report(Event("ended", view))
@@ -244,7 +243,7 @@ class Runner:
 
     def _keep(self, run_id: str, seen: Seen) -> None:
         self.seen[run_id] = seen
-        if seen.view.state.is_live:
+        if seen.view.is_live:
             self._alive[run_id] = None
         else:
             self._alive.pop(run_id, None)
@@ -304,7 +303,7 @@ class Runner:
                 self._refuse(run_id, f"not started: {problem}")
             elif slot is not None:
                 self._start(run_id, slot)
-                if not self.seen[run_id].view.state.is_live:
+                if not self.seen[run_id].view.is_live:
                     return  # it ended at once, and what waited for it may now come first
             else:
                 self._must_wait(run_id, job)
@@ -329,7 +328,7 @@ class Runner:
 
     def _live(self) -> list[RunView]:
         views = [*(self.seen[run_id].view for run_id in self._alive), *self._others.values()]
-        return [view for view in views if view.state.is_live]
+        return [view for view in views if view.is_live]
 
     def _look_around(self) -> None:
         """See what others started since the last look, in this queue's runs and beside them."""
@@ -338,7 +337,7 @@ class Runner:
             names = {entry.name for entry in entries if not entry.name.startswith(".")} - self.seen.keys()
             self._beside = {name: self._beside.get(name) or RunDir(self.runs / name) for name in names}
         views = [self._look.at(run).view for run in self._beside.values()]
-        self._others = {view.run_id: view for view in views if view.state.is_live}
+        self._others = {view.run_id: view for view in views if view.is_live}
 
     def _start(self, run_id: str, slot: Slot) -> None:
         old = self.seen[run_id]
@@ -355,7 +354,7 @@ class Runner:
         new = self._look.at(view.run)
         self._keep(run_id, new)
         self.report(Event("started" if mine else "found", new.view))
-        if not new.view.state.is_live:
+        if not new.view.is_live:
             self._ended(new.view)
 
     def _refuse(self, run_id: str, why: str) -> None:
@@ -390,7 +389,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--slots", type=int)
     parser.add_argument("--gpus", type=lambda text: text.split(","))
     parser.add_argument("--stay", action="store_true", help="wait for edits when nothing is left to do")
-    parser.add_argument("--alone", action="store_true", help="end at once if another queue works here")
+    parser.add_argument("--alone", action="store_true", help="refuse to work if another queue does here")
     parser.add_argument("--not-again", action="store_true", help="leave runs alone that failed or were stopped before")
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -23,9 +23,9 @@ def unit_text(runs: Path, queue: Path, options: Sequence[str], folder: Path) -> 
     """The unit of a queue that works in `folder`; all its paths are absolute.
 
     KillMode=process, or stopping the queue would end training. A restart is nobody's wish to try failed runs again,
-    hence `--not-again`.
+    hence `--not-again`. Where another queue works it fails, and is tried again until that has ended.
     """
-    command = queue_command(runs.absolute(), queue.absolute(), [*options, "--stay", "--not-again"])
+    command = queue_command(runs.absolute(), queue.absolute(), [*options, "--stay", "--not-again", "--alone"])
     environment = [f"Environment={_quote(f'{key}={os.environ[key]}')}" for key in PASSED_ON if key in os.environ]
     log = runs.absolute() / ".queue.log"
     lines = [

@@ -6,6 +6,8 @@ All of it is read from files, whether a queue works or not.
 import contextlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -17,7 +19,7 @@ from goe.core.process import is_alive
 from goe.core.queuefile import QueueOptions, load_queue
 from goe.core.report import duration, end_text
 from goe.core.state import RunState
-from goe.launch.detached import QueueMark, last_lines, queue_log, queue_mark
+from goe.launch.detached import QueueMark, last_lines, queue_file, queue_log, queue_mark
 from goe.launch.look import Look, Seen
 from goe.launch.plan import Plan, Stand, Standing
 from goe.launch.slots import Slots
@@ -66,11 +68,13 @@ _WORDS = {
     Stand.OVER: "over",
 }
 
+_TO_COME = {Stand.READY, Stand.BACKOFF, Stand.WAITING}
+
 
 def queue_status(runs: Path, queue: Path) -> QueueStatus:
     """The status of the queue of `runs`; `queue` is its file if none is at work."""
     mark = queue_mark(runs)
-    file = Path(mark.queue) if mark is not None and mark.queue else queue
+    file = queue_file(runs, queue)
     jobs: dict[str, Job] = {}
     options = QueueOptions()
     problems: tuple[str, ...] = ()
@@ -80,21 +84,18 @@ def queue_status(runs: Path, queue: Path) -> QueueStatus:
     except ConfigError as error:
         problems = error.problems
     seen = Look().planned(jobs, runs)
-    refused = mark.refused if mark is not None else {}
     folder = view_runs(runs)
-    live = [view for view in folder if view.state.is_live]
+    live = [view for view in folder if view.is_live]
     standings = standings_of(jobs, seen, options, mark, runs, lambda: live)
-    planned = [run_id for run_id, each in standings.items() if each.stand is Stand.LIVE]
+    known = [run_id for run_id, each in standings.items() if each.stand is Stand.LIVE]
     states = [view.state for view in (folder if problems else [each.view for each in seen.values()])]
     return QueueStatus(
         runs=str(runs),
         file=str(file),
         queue=mark,
         counts={str(state): states.count(state) for state in RunState if state in states},
-        live=tuple(dict.fromkeys([*planned, *(view.run_id for view in live)])),
-        waiting=tuple(
-            _waiting(each, seen[run_id].view, refused) for run_id, each in standings.items() if each.stand in _WORDS
-        ),
+        live=tuple(dict.fromkeys([*known, *(view.run_id for view in live)])),
+        waiting=tuple(_waiting(run_id, each) for run_id, each in standings.items() if each.stand in _WORDS),
         problems=problems,
         log=tuple(last_lines(queue_log(runs), LOG_LINES)),
     )
@@ -110,10 +111,16 @@ def standings_of(
 ) -> dict[str, Standing]:
     """Where each job stands, in the order of starting; `live`: every live run of the folder, asked for only at need."""
     asked, refused = (mark.asked, mark.refused) if mark is not None else ({}, {})
-    standings = Plan(jobs, seen, options.retry, asked, refused, time.time(), time.monotonic()).standings()
+    planned = partial(Plan, jobs, seen, options.retry, asked, now=time.time(), clock=time.monotonic())
+    standings = planned(refused=refused).standings()
+    slots = _slots(options, mark) if any(found.stand in _TO_COME for found in standings.values()) else None
+    unfit = _unfit(jobs, standings, slots)
+    if unfit:  # what comes after them is not started either
+        refused = {**unfit, **refused}
+        standings = planned(refused=refused).standings()
     if mark is not None:
-        standings |= _kept_waiting(jobs, standings, live, runs, options, mark)
-    return standings
+        standings |= _kept_waiting(jobs, standings, live, runs, options, slots)
+    return {run_id: _said(found, seen[run_id].view, refused) for run_id, found in standings.items()}
 
 
 def describe_status(status: QueueStatus, now: float) -> list[str]:
@@ -130,36 +137,56 @@ def describe_status(status: QueueStatus, now: float) -> list[str]:
     return lines + [f"log        {line}" for line in status.log]
 
 
+def _slots(options: QueueOptions, mark: QueueMark | None) -> Slots | None:
+    """Those of the queue at work, or of one that would be started here; None where they can't be seen from here."""
+    if mark is not None and is_alive(mark.process) is None:
+        return None
+    try:
+        return Slots(options, mark.gpus if mark is not None else None, mark.slots if mark is not None else None)
+    except ConfigError:
+        return None
+
+
+def _unfit(jobs: Mapping[str, Job], standings: Mapping[str, Standing], slots: Slots | None) -> dict[str, str]:
+    """The runs to come that these slots can never hold, and why."""
+    if slots is None:
+        return {}
+    to_come = [run_id for run_id, found in standings.items() if found.stand in _TO_COME]
+    problems = {run_id: slots.problem(jobs[run_id].options) for run_id in to_come}
+    return {run_id: f"not started: {problem}" for run_id, problem in problems.items() if problem}
+
+
 def _kept_waiting(
     jobs: Mapping[str, Job],
     standings: Mapping[str, Standing],
     live: Callable[[], Sequence[RunView]],
     runs: Path,
     options: QueueOptions,
-    mark: QueueMark,
+    slots: Slots | None,
 ) -> dict[str, Standing]:
     """The first run that is ready, with what it waits for if room or a slot is missing; nothing where nobody knows."""
     first = next((run_id for run_id, found in standings.items() if found.stand is Stand.READY), None)
-    if first is None or is_alive(mark.process) is None:  # the slots of another host can't be seen from here
+    if first is None or slots is None:
         return {}
     with contextlib.suppress(OSError):
         free = free_gib(runs)
         if free < options.min_free:
             return {first: Standing(Stand.READY, f"waits for room: {shortage(free, options.min_free)}")}
-    try:
-        slots = Slots(options, mark.gpus, mark.slots)
-    except ConfigError:
-        return {}
     why = slots.why(jobs[first].options, live())
     return {first: Standing(Stand.READY, f"waits for a slot: {why}")} if why else {}
 
 
-def _waiting(found: Standing, view: RunView, refused: Mapping[str, str]) -> Waiting:
-    text = found.text
-    if found.stand is Stand.OVER and not text:
-        text = refused.get(view.run_id) or ": ".join(part for part in (view.state, end_text(view)) if part)
+def _said(found: Standing, view: RunView, refused: Mapping[str, str]) -> Standing:
+    """With why it is over, where the stand alone doesn't say it."""
+    if found.stand is not Stand.OVER or found.text:
+        return found
+    text = refused.get(view.run_id) or ": ".join(part for part in (view.state, end_text(view)) if part)
+    return replace(found, text=text)
+
+
+def _waiting(run_id: str, found: Standing) -> Waiting:
     seconds = found.wait if found.stand is Stand.BACKOFF else None
-    return Waiting(run_id=view.run_id, why=_WORDS[found.stand], text=text, seconds=seconds)
+    return Waiting(run_id=run_id, why=_WORDS[found.stand], text=found.text, seconds=seconds)
 
 
 def _at_work(mark: QueueMark | None, now: float) -> str:

@@ -66,11 +66,11 @@ class Lab:
             [GOE, *args], cwd=self.folder, env=self.env, text=True, capture_output=True, timeout=timeout, **options
         )
 
-    def start(self, *args: str) -> "subprocess.Popen[str]":
-        """Start `goe`, what it says going to `output`."""
+    def start(self, *args: str, program: Path | str = GOE) -> "subprocess.Popen[str]":
+        """Start `goe`, or another program, what it says going to `output`."""
         with self.output(len(self.started)).open("w", encoding="utf-8") as output:
             process = subprocess.Popen(
-                [GOE, *args], cwd=self.folder, env=self.env, text=True, stdout=output, stderr=output
+                [program, *args], cwd=self.folder, env=self.env, text=True, stdout=output, stderr=output
             )
         self.started.append(process)
         return process

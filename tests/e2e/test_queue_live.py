@@ -260,10 +260,10 @@ def test_of_two_queues_started_at_one_instant_one_ends(lab: Lab) -> None:
     try:
         wait_until(lambda: any(child.poll() is not None for child in both), 60)
         ended, stays = sorted(both, key=lambda child: child.returncode is None)
-        assert ended.returncode == 0
+        assert ended.returncode == 2
         assert not wait_until_at_work(lab.runs, ended)
         assert wait_until_at_work(lab.runs, stays)
-        assert "another queue works on" in (lab.runs / ".queue.log").read_text()
+        assert f"a queue works here already: process {stays.pid} on" in (lab.runs / ".queue.log").read_text()
         assert lab.goe("queue", "stop").returncode == 0
         assert stays.wait(60) == 0
     finally:

@@ -16,7 +16,7 @@ from goe.core.records import Exit, Launch, Status
 from goe.core.rundir import RunDir, write_json
 from goe.core.state import RunState
 from goe.launch.base import Slot
-from goe.launch.detached import Announcement, last_lines, queue_mark
+from goe.launch.detached import Announcement, BusyError, last_lines, queue_mark
 from goe.launch.events import Event, log_event
 from goe.launch.livefile import LiveFile
 from goe.launch.look import FRESH_NS, Look
@@ -188,7 +188,9 @@ def test_a_queue_says_what_it_plans_and_leaves_alone_what_others_say(tmp_path: P
     first, second = Announcement(runs, tmp_path / "a.toml"), Announcement(runs, tmp_path / "b.toml")
     first.renew({"a-s1": 2}, {"b-s1": "no GPU"})
     second.renew({}, {})
-    assert (first.stands, second.stands) == (True, False)
+    first.insist()
+    with pytest.raises(BusyError, match=f"a queue works here already: process {myself().pid} on "):
+        second.insist()
     mark = queue_mark(runs)
     assert mark is not None
     assert (mark.asked, mark.refused) == ({"a-s1": 2}, {"b-s1": "no GPU"})
@@ -234,7 +236,7 @@ def test_a_unit_has_absolute_paths_and_survives_odd_ones(tmp_path: Path, monkeyp
     command = next(line for line in lines if line.startswith("ExecStart="))
     assert command == (
         f"ExecStart={sys.executable} -P -m goe.launch.runner {tmp_path}/runs "
-        f'"{tmp_path}/50%% off/it\'s.toml" --slots 2 --stay --not-again'
+        f'"{tmp_path}/50%% off/it\'s.toml" --slots 2 --stay --not-again --alone'
     )
     assert {"Restart=on-failure", "KillMode=process", "[Install]", "WantedBy=default.target"} <= set(lines)
 

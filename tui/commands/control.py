@@ -30,16 +30,18 @@ def pause(
     _each(runs, names, release_memory if release else halt)
 
 
-def resume(names: Names, runs: Runs = DEFAULT_RUNS) -> None:
+def resume(names: Names, runs: Runs = DEFAULT_RUNS, queue: QueueFile = DEFAULT_QUEUE) -> None:
     """Continue paused runs, and let the queue start held ones."""
     from goe.launch.control import resume as go_on
 
-    _each(runs, names, go_on)
+    still_held = _still_held(runs, queue)
+    _each(runs, names, lambda run: go_on(run) + still_held(run))
 
 
 def retry(
     names: Names,
     runs: Runs = DEFAULT_RUNS,
+    queue: QueueFile = DEFAULT_QUEUE,
     now: Annotated[bool, typer.Option("--now", help="Start it here at once instead of leaving it to a queue.")] = False,
 ) -> None:
     """Let the queue start failed, stopped, lost or cancelled runs again, from their last checkpoint."""
@@ -48,12 +50,14 @@ def retry(
     from goe.launch.detached import queue_process
     from tui.commands.train import attach
 
+    still_held = _still_held(runs, queue)
+
     def do(run: "RunDir") -> str:
         said = allow(run)
         if now and view_run(run).needs_start:
             attach(run, None, detach=True)
             return "started, its retries counted anew"
-        return said
+        return said + still_held(run)
 
     _each(runs, names, do)
     if not now and queue_process(runs) is None:
@@ -91,6 +95,23 @@ def _grace(queue: Path) -> float:
         return load_queue(queue).options.grace
     except ConfigError:
         return QueueOptions().grace
+
+
+def _still_held(runs: Path, queue: Path) -> "Callable[[RunDir], str]":
+    """What is to be added where a run that was let go by hand is held in the queue file."""
+    from goe.core.overview import view_run
+    from goe.core.queueedit import jobs_by_entry
+    from goe.launch.detached import queue_file
+
+    file = queue_file(runs, queue)
+    held = {job.run_id: name for job, name in jobs_by_entry(file) if job.options.hold}
+
+    def say(run: "RunDir") -> str:
+        if run.run_id not in held or not view_run(run).needs_start:
+            return ""
+        return f"; but {file} holds it: `goe queue release {held[run.run_id]}` lets it start"
+
+    return say
 
 
 def _each(runs: Path, names: list[str], do: "Callable[[RunDir], str]") -> None:

@@ -28,8 +28,8 @@ def start(
         print(f"a queue works here already: process {mark.pid} on {mark.host}", file=sys.stderr)
         return
     use_data(data, queue)
-    options = _options(slots, gpus) + ([] if once else ["--stay"])
-    child = start_detached(runs, queue, options)
+    options = _slot_options(slots) + ([] if once else ["--stay"])
+    child = start_detached(runs, queue, options, gpu_names(gpus))
     at_work = wait_until_at_work(runs, child)
     mark = None if at_work else queue_mark(runs)
     if mark is not None:  # somebody else's start was faster
@@ -50,7 +50,7 @@ def stop(
 
     mark = stop_queue(runs)
     print("no queue works here" if mark is None else f"the queue, process {mark.pid}, has ended", file=sys.stderr)
-    live = [view.run for view in view_runs(runs) if view.state.is_live]
+    live = [view.run for view in view_runs(runs) if view.is_live]
     for run in live:
         if everything:
             LocalLauncher().stop(run)
@@ -80,11 +80,12 @@ def service(
 ) -> None:
     """Print a systemd user unit for this queue: it starts after a reboot, and again after a crash."""
     from goe.core.queuefile import load_queue
+    from goe.launch.detached import gpu_options
     from goe.launch.service import how_to_enable, unit_folder, unit_name, unit_text
 
     load_queue(queue)  # wrong files are reported now, not by systemd
     use_data(data, queue)
-    text = unit_text(runs, queue, _options(slots, gpus), Path.cwd())
+    text = unit_text(runs, queue, [*_slot_options(slots), *gpu_options(gpu_names(gpus))], Path.cwd())
     name = unit_name(runs)
     if install:
         runs.mkdir(parents=True, exist_ok=True)  # its log is there
@@ -98,8 +99,5 @@ def service(
         print(f"  {line}", file=sys.stderr)
 
 
-def _options(slots: int | None, gpus: str | None) -> list[str]:
-    """Options of the command line as those of the detached queue. Raises ConfigError."""
-    names = gpu_names(gpus)
-    options = [] if slots is None else ["--slots", str(slots)]
-    return options if names is None else [*options, "--gpus", ",".join(names)]
+def _slot_options(slots: int | None) -> list[str]:
+    return [] if slots is None else ["--slots", str(slots)]

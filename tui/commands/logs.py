@@ -99,7 +99,7 @@ def _follow(run: "RunDir", offset: int, attempt: int | None) -> None:
         for line in added:
             print(line)
         waits = view.state is RunState.QUEUED and attempt is None
-        if not (view.state.is_live or waits) or attempt not in {None, view.attempt}:
+        if not (view.is_live or waits) or attempt not in {None, view.attempt}:
             break
         sys.stdout.flush()
         time.sleep(POLL_S)

@@ -54,7 +54,7 @@ def queue_run(
 
     found = load_queue(queue)
     use_data(data, queue)
-    raise typer.Exit(0 if work_through(found, runs, slots, gpus, command="goe queue run", stay=stay) else 1)
+    raise typer.Exit(0 if work_through(found, runs, slots, gpus, command="goe queue run", stay=stay, alone=True) else 1)
 
 
 def work_through(
@@ -66,8 +66,9 @@ def work_through(
     command: str,
     stay: bool = False,
     follow: bool = True,
+    alone: bool = False,
 ) -> bool:
-    """Train what of a queue is not done, and show it; whether all of it is done in the end."""
+    """Train what of a queue is not done, and show it; whether all of it is done in the end. BusyError: see `Runner`."""
     import signal
 
     from goe.launch.runner import Runner
@@ -76,7 +77,16 @@ def work_through(
     runs.mkdir(parents=True, exist_ok=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # `goe queue stop` ends it as ctrl-C does
     with QueueDisplay(command) as display:
-        runner = Runner(found, runs.resolve(), gpu_names(gpus), slots, report=display.event, stay=stay, follow=follow)
+        runner = Runner(
+            found,
+            runs.resolve(),
+            gpu_names(gpus),
+            slots,
+            report=display.event,
+            stay=stay,
+            follow=follow,
+            alone=alone,
+        )
         try:
             complete = runner.run(idle=lambda: display.show(runner.views.values(), runner.waits()))
         except KeyboardInterrupt:

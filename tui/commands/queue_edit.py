@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
-from tui.commands.options import DEFAULT_QUEUE, QueueFile
+from tui.commands.options import DEFAULT_QUEUE, DEFAULT_RUNS, QueueFile, Runs
 from tui.commands.output import print_json
 
 if TYPE_CHECKING:
@@ -131,11 +131,17 @@ def hold(names: Names, queue: QueueFile = DEFAULT_QUEUE) -> None:
     _edit(queue, lambda text: queueedit.hold(text, names))
 
 
-def release(names: Names, queue: QueueFile = DEFAULT_QUEUE) -> None:
+def release(names: Names, queue: QueueFile = DEFAULT_QUEUE, runs: Runs = DEFAULT_RUNS) -> None:
     """Let the queue start held experiments again."""
     from goe.core import queueedit
+    from goe.core.state import RunState
+    from goe.launch.look import Look
 
     _edit(queue, lambda text: queueedit.release(text, names))
+    released = {job.run_id: job for job, name in queueedit.jobs_by_entry(queue) if name in names}
+    for run_id, seen in Look().planned(released, runs).items():
+        if seen.view.held and seen.view.state is not RunState.DONE:
+            print(f"{run_id}: held by hand: `goe resume {run_id}` or `goe retry {run_id}` lets it go", file=sys.stderr)
 
 
 def schema() -> None:

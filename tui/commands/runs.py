@@ -76,7 +76,7 @@ def stop(
 
     for name in names:
         run = resolve_run(runs, name)
-        if view_run(run).state.is_live:
+        if view_run(run).is_live:
             LocalLauncher().stop(run, force=force)
             print(f"{run.run_id}: {'ending' if force else 'stopping after the current step'}", file=sys.stderr)
         else:

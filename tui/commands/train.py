@@ -154,7 +154,7 @@ def attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
         from goe.core.errors import RunError
 
         raise RunError(str(view.problem))
-    if view.state.is_live:
+    if view.is_live:
         print(f"{run.run_id} runs already; showing it", file=sys.stderr)
     else:
         run.held_file.unlink(missing_ok=True)  # whoever starts it by hand wants it to run
@@ -186,7 +186,7 @@ def _slot(runs: Path, gpu_id: int | None) -> "Slot":
     names = None if gpu_id is None else (gpu_id,)
     chosen = select(present, names or (), "--gpu-id")
     slots = Slots(QueueOptions(), names)
-    live = [view for view in view_runs(runs) if view.state.is_live]
+    live = [view for view in view_runs(runs) if view.is_live]
     found, reason = slots.take(JobOptions(), live), slots.why(JobOptions(), live)
     if found is None and not chosen:
         raise RunError(f"no GPU is free: {reason}; wait, or say with --gpu-id which one to use all the same")

@@ -75,7 +75,7 @@ class OverviewReader:
 
     def _due(self) -> list[str]:
         """Whatever lives, and the next of those at rest."""
-        live = [name for name, view in self._views.items() if view.state.is_live or view.state is RunState.LOST]
+        live = [name for name, view in self._views.items() if view.is_live or view.state is RunState.LOST]
         turn = list(islice(self._turn, TURN))
         if len(turn) < TURN:
             self._turn = iter(list(self._views))

@@ -117,7 +117,7 @@ class QueueReader:
         found = [each.view for each in seen.values()]
         with contextlib.suppress(RunError):
             found += [self._look.at(run).view for run in find_runs(self._runs) if run.run_id not in seen]
-        return [view for view in found if view.state.is_live]
+        return [view for view in found if view.is_live]
 
 
 class QueueLogReader:

@@ -164,7 +164,9 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
     @work(group="check", exclusive=True)
     async def _check(self) -> None:
         await asyncio.sleep(_PAUSE_S)
-        self._show(await asyncio.to_thread(self._form.check, self.values))
+        found = await asyncio.to_thread(self._form.check, self.values)
+        if self in self.app.screen_stack:  # it may have been left meanwhile
+            self._show(found)
 
     @work(group="save")
     async def _save(self) -> None:

@@ -314,7 +314,7 @@ class QueueScreen(GoeScreen):
 
     async def _ask_to_stop(self) -> None:
         views = await asyncio.to_thread(view_runs, self.session.runs)
-        live = [view.run_id for view in views if view.state.is_live]
+        live = [view.run_id for view in views if view.is_live]
         self.app.push_screen(ConfirmScreen("Stop the queue?", _left_behind(live), "Stop"), self._stop)
 
     def _stop(self, agreed: bool | None) -> None:

@@ -98,7 +98,7 @@ def queue_eta(views: Sequence[RunView], now: float) -> float | None:
 
     A queued run is taken to last as long as ended and live runs of its kind do on average, or as all do.
     """
-    live = [view for view in views if view.state.is_live]
+    live = [view for view in views if view.is_live]
     left = [view.status.eta_s if view.status else None for view in live]
     known = [seconds for seconds in left if seconds is not None]
     if not live or len(known) < len(left):

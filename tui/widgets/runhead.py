@@ -69,7 +69,7 @@ def subline(view: RunView) -> str:
 
 def alerts(detail: RunDetail, curves: RunCurves | None = None) -> str:
     """What went wrong, a line each; empty when nothing did. A cut record is none while the run writes on."""
-    bad = curves.bad + (curves.cut and not detail.view.state.is_live) if curves else 0
+    bad = curves.bad + (curves.cut and not detail.view.is_live) if curves else 0
     warning = detail.view.status.warning if detail.view.status else None
     lines = [line for line in (detail.view.problem, warning, curves.problem if curves else None) if line]
     if bad:

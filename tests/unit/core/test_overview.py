@@ -109,7 +109,7 @@ def test_a_run_whose_processes_are_gone_is_lost_and_started_again(runs: Path, de
     state, needs_start, problem = summary(view_run(run, NOW))
     assert (state, needs_start) == (RunState.LOST, True)
     assert problem is not None
-    assert "the queue resumes it" in problem
+    assert problem.endswith("; a queue resumes it while it has retries left, `goe retry` gives it new ones")
 
 
 def test_a_run_elsewhere_is_never_started_a_second_time(runs: Path) -> None:
@@ -118,7 +118,10 @@ def test_a_run_elsewhere_is_never_started_a_second_time(runs: Path) -> None:
     assert summary(view_run(run, NOW + HEARTBEAT_TIMEOUT_S - 1)) == (RunState.RUNNING, False, None)
     state, needs_start, problem = summary(view_run(run, NOW + HEARTBEAT_TIMEOUT_S))
     assert (state, needs_start) == (RunState.LOST, False)
-    assert problem == "no sign of life from elsewhere for a long time; a queue on that machine resumes it"
+    assert problem == (
+        "no sign of life from elsewhere for a long time; "
+        "a queue on that machine resumes it while it has retries left, `goe retry` gives it new ones"
+    )
 
 
 @pytest.mark.parametrize(
@@ -159,7 +162,7 @@ def test_an_ended_run(
         ),
         (None, 9, "signal", "signal 9", "ended by signal 9; the end of train.log says more"),
         (None, 9, "out-of-memory", "signal 9 (out-of-memory)", "ended by signal 9 (out-of-memory); the end of"),
-        (3, None, "preempted", "exit 3 (preempted)", "preempted: ended by a SIGTERM that goe did not send; the queue"),
+        (3, None, "preempted", "exit 3 (preempted)", "preempted: ended by a SIGTERM that goe did not send; a queue"),
     ],
 )
 def test_a_failure_is_shown_with_its_cause(

@@ -63,8 +63,9 @@ name = "oe"
 
 
 def test_set_replaces_the_value_alone() -> None:
-    new = set_values(FILE, ("experiment", "goe"), [parse_setting("method.filter.k=5")])
-    assert new == FILE.replace("filter = { k = 3 }", "filter = { k = 5 }")
+    text = FILE.replace("method.filter.k = [0, 6], ", "")
+    new = set_values(text, ("experiment", "goe"), [parse_setting("method.filter.k=5")])
+    assert new == text.replace("filter = { k = 3 }", "filter = { k = 5 }")
 
 
 def test_set_a_new_key_of_an_inline_table() -> None:
