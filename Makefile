@@ -34,8 +34,9 @@ demo: venv
 	$(BIN)/goe queue run
 	$(BIN)/goe table
 
+# Three at once keep two cores busy while some tests wait for processes; more threads each would only get in the way.
 test: venv
-	$(BIN)/pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3
 
 static: venv
 	$(BIN)/ruff format --check .
