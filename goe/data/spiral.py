@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from goe.data.source import TensorSet
 
@@ -84,9 +85,7 @@ def arm(angle: NDArray[np.float64]) -> Points:
 def distance_to_arms(points: Points) -> NDArray[np.float64]:
     """(n,) distance of each point from the nearer arm's centre line, to about 0.01."""
     line = arm(np.linspace(0, TURN, 4096))
-    both = np.concatenate([line, -line])
-    blocks = np.array_split(points, max(1, len(points) // 256))
-    return np.concatenate([np.sqrt(((block[:, None] - both) ** 2).sum(2).min(1)) for block in blocks])
+    return np.asarray(cKDTree(np.concatenate([line, -line])).query(points)[0])
 
 
 def _arms(name: str, count: int) -> TensorSet:
