@@ -1,20 +1,30 @@
 """The dashboard: routes the poller's news to the screens and the user's wishes to the launcher."""
 
+import asyncio
 import os
+import signal
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
+import msgspec
+from rich.text import Text
+from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.theme import Theme
 
 from goe.core.errors import ConfigError, GoeError
 from goe.launch.detached import queue_process, start_detached
+from tui.crash import crash_line
+from tui.keymap import deed_groups
 from tui.memory import Memory, memory_file
 from tui.messages import Compare, Diff, News
+from tui.palette import Commands
 from tui.poller import Poller
 from tui.reading.overview import Plan
-from tui.screens.base import GoeScreen
+from tui.screens.base import SMALLEST, GoeScreen, is_too_small
 from tui.screens.charts import ChartsScreen
 from tui.screens.confirm import MessageScreen
 from tui.screens.diff import DiffScreen
@@ -57,12 +67,20 @@ LIGHT = Theme(
 )
 
 
+class AppLook(msgspec.Struct):
+    """What the app itself remembers."""
+
+    theme: str = DARK.name
+
+
 class GoeApp(App[None]):
     """The dashboard over one runs folder and one queue file. It reads; nothing depends on its staying open."""
 
     TITLE = "goe"
     CSS = """
     Static.-empty { display: none; }
+    Screen.-cramped, Screen.-low { content-align: center middle; overflow: hidden; background: $background; }
+    Screen.-cramped > *, Screen.-low > * { visibility: hidden; }
     DataTable, LogView, ScrollableContainer, VerticalScroll {
         scrollbar-background: $background;
         scrollbar-background-hover: $background;
@@ -70,27 +88,90 @@ class GoeApp(App[None]):
         scrollbar-color: $foreground 20%;
         scrollbar-corner-color: $background;
     }
+    .-sixteen {
+        RowList > .rowlist--cursor { text-style: reverse; }
+        ResultsTable > .results--cursor { text-style: reverse; }
+        KeyTable > .datatable--cursor, KeyTable:focus > .datatable--cursor { text-style: reverse; }
+    }
     """
-    COMMAND_PALETTE_BINDING = "colon"
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (110, "-wide")]  # noqa: RUF012 - not declared as ClassVar in textual
-    VERTICAL_BREAKPOINTS = [(0, "-tiny"), (8, "-short"), (16, "-high")]  # noqa: RUF012
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("q", "quit", show=False)]
+    COMMANDS = {Commands}  # noqa: RUF012 - not declared as ClassVar in textual
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-cramped"),
+        (SMALLEST.width, "-narrow"),
+        (110, "-wide"),
+    ]
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (SMALLEST.height, "-short"), (16, "-high")]  # noqa: RUF012
+    # The app's come last in the chain, so that a screen's own stand first in its last line.
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("question_mark,f1", "help", "help", key_display="?", priority=True),
+        Binding("q", "quit", "leave, jobs run on"),
+        Binding("S", "change_start_queue", "start queue"),
+        Binding("t", "results", "results"),
+        Binding("Q", "queue", "queue"),
+        Binding("colon", "command_palette", "commands", key_display=":"),
+        Binding("r", "refresh_now", "refresh", show=False),
+    ]
 
-    def __init__(self, runs: Path, queue: Path, memory: Memory | None = None, *, readonly: bool = False) -> None:
+    def __init__(
+        self,
+        runs: Path,
+        queue: Path,
+        memory: Memory | None = None,
+        *,
+        readonly: bool = False,
+        crash_file: Path | None = None,
+    ) -> None:
         # Textual turns colours to greys for NO_COLOR; with the terminal's own colours it leaves them out.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.poller = Poller(self.post_message)
         self.session = Session(runs, queue, self.poller, Plan(queue), memory or Memory(None), readonly)
+        self._crash_file = crash_file
         self.register_theme(DARK)
         self.register_theme(LIGHT)
-        self.theme = "goe-dark"
+        self._look = self.session.memory.load("app", AppLook)
+        self.theme = self._look.theme if self._look.theme in self.available_themes else DARK.name
+        self.set_class(self.console.color_system == "standard", "-sixteen")
 
     # Full screens are awaited, so that no news reaches one before its widgets exist.
 
     async def on_mount(self) -> None:
         """Show the list and start to read."""
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+        self._heed_signals()
         await self.push_screen(RunsScreen(self.session))
         self.run_worker(self.poller.run, thread=True, name="poller")
+
+    def _keep_theme(self, theme: Theme) -> None:
+        self.session.memory.store("app", AppLook(theme.name))
+
+    def _heed_signals(self) -> None:
+        """Leave as with `q` when asked to end, so that the terminal is given back as it was."""
+        if not self.is_headless:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                leave = partial(self.exit, return_code=128 + number)
+                asyncio.get_running_loop().add_signal_handler(number, leave)
+
+    def _fatal_error(self) -> None:
+        """Nothing caught an error of ours; textual's own word on it may be screens long."""
+        assert self._exception is not None
+        self.panic(Text(crash_line(self._exception, self._crash_file)))
+
+    async def on_event(self, event: events.Event) -> None:
+        """Keys and clicks at what can't be seen do nothing, but for leaving."""
+        if isinstance(event, events.InputEvent) and is_too_small(self.size):
+            if isinstance(event, events.Key) and event.key in {"q", "ctrl+q"}:
+                self.exit()
+            return
+        await super().on_event(event)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """The palette hides and shows itself, whatever style sheets say."""
+        if is_too_small(event.size) and isinstance(self.screen, CommandPalette):
+            self.screen.dismiss()
+
+    def get_key_display(self, binding: Binding) -> str:
+        """As the key says itself: `enter`, not an arrow."""
+        return super().get_key_display(binding).replace("⏎", "enter")
 
     def on_unmount(self) -> None:
         """Let the poller's thread end; runs and queue are other processes and stay."""
@@ -125,20 +206,27 @@ class GoeApp(App[None]):
         return super().check_action(action, parameters)
 
     async def action_results(self) -> None:
-        """Show the evaluation table."""
-        await self.push_screen(ResultsScreen(self.session))
+        """Show the evaluation table, or go back to it."""
+        await self._visit(ResultsScreen)
 
     async def action_queue(self) -> None:
         """Show the queue's page, or go back to it."""
-        if not any(isinstance(screen, QueueScreen) for screen in self.screen_stack):
-            await self.push_screen(QueueScreen(self.session))
+        await self._visit(QueueScreen)
+
+    async def _visit(self, kind: type[GoeScreen]) -> None:
+        """A screen is open once at most: two of a kind would read under one name."""
+        if not any(isinstance(screen, kind) for screen in self.screen_stack):
+            await self.push_screen(kind(self.session))
             return
-        while not isinstance(self.screen, QueueScreen):
+        while not isinstance(self.screen, kind):
             await self.pop_screen()
 
     def action_help(self) -> None:
-        """Show the keys."""
-        self.push_screen(HelpScreen())
+        """Show what the keys do here; again: no more."""
+        if isinstance(self.screen, MessageScreen):
+            self.screen.action_close()
+        elif not isinstance(self.screen, CommandPalette):
+            self.push_screen(HelpScreen(deed_groups(self.screen)))
 
     def action_refresh_now(self) -> None:
         """Read everything now."""
@@ -165,5 +253,9 @@ class GoeApp(App[None]):
 
 
 def run_app(runs: Path, queue: Path, *, readonly: bool = False) -> None:
-    """Show the dashboard until the user leaves it."""
-    GoeApp(runs, queue, Memory(memory_file(runs)), readonly=readonly).run()
+    """Show the dashboard until the user leaves it. Raises SystemExit where it ended otherwise."""
+    file = memory_file(runs)
+    app = GoeApp(runs, queue, Memory(file), readonly=readonly, crash_file=file.with_suffix(".crash.txt"))
+    app.run()
+    if app.return_code:
+        raise SystemExit(app.return_code)

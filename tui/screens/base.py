@@ -1,9 +1,8 @@
-"""What the dashboard's full screens have in common: their keys, and how they are told the news."""
+"""What the dashboard's full screens have in common: how they are told the news, what is there in too little room."""
 
-from typing import ClassVar
-
+from rich.console import RenderableType
 from rich.text import Text
-from textual.binding import Binding, BindingType
+from textual.geometry import Size
 from textual.screen import Screen
 from textual.widgets import Static
 
@@ -11,18 +10,17 @@ from goe.core.overview import RunView
 from tui.reading.base import Reader
 from tui.session import Session
 
+SMALLEST = Size(40, 12)
+TOO_SMALL = Text(f"goe needs {SMALLEST.width}×{SMALLEST.height}", justify="center")
+
+
+def is_too_small(size: Size) -> bool:
+    """Whether nothing is drawn at this size, and no key but `q` does anything."""
+    return size.width < SMALLEST.width or size.height < SMALLEST.height
+
 
 class GoeScreen(Screen[None]):
     """A screen that has its own readers while it is open, and is told all news, of which it shows what it cares for."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "app.help", "help", key_display="?"),
-        Binding("q", "app.quit", "leave, jobs run on"),
-        Binding("S", "app.change_start_queue", "start queue"),
-        Binding("t", "app.results", "results"),
-        Binding("Q", "app.queue", "queue"),
-        Binding("r", "app.refresh_now", "refresh", show=False),
-    ]
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -53,6 +51,10 @@ class GoeScreen(Screen[None]):
         if self.session.readonly and action.startswith("change_"):
             return False
         return super().check_action(action, parameters)
+
+    def render(self) -> RenderableType:
+        """The screen's ground; one line on it where the terminal is too small for the rest."""
+        return TOO_SMALL if is_too_small(self.app.size) else super().render()
 
     @property
     def current(self) -> RunView | None:

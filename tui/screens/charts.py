@@ -7,7 +7,7 @@ import msgspec
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from goe.core.chart import colour_index
 from goe.core.overview import RunView
@@ -19,6 +19,7 @@ from tui.session import Session
 from tui.widgets.chart import curve_style
 from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.dots import printable
+from tui.widgets.keyline import KeyLine
 from tui.widgets.panels import CurveLook, Member, ambiguous, letter, overlay_entries, overlay_panels
 
 MEMORY = "charts"
@@ -27,6 +28,7 @@ MEMORY = "charts"
 class ChartsScreen(GoeScreen):
     """The overlay of the marked runs; `esc` leaves it."""
 
+    BINDING_GROUP_TITLE = "Compared runs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", key_display="esc"),
         Binding("b", "seeds", "seeds as band"),
@@ -36,7 +38,7 @@ class ChartsScreen(GoeScreen):
         #head { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #legend { height: auto; max-height: 3; padding: 0 1; }
         &.-short #legend { max-height: 1; }
-        &.-tiny #legend, &.-full #legend { display: none; }
+        &.-full #legend { display: none; }
     }
     """
 
@@ -52,7 +54,7 @@ class ChartsScreen(GoeScreen):
         yield Static(id="head", markup=False)
         yield Static(id="legend", markup=False)
         yield ChartGrid(self._look, id="charts")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Names and colours before any curve."""

@@ -23,6 +23,7 @@ from tui.widgets.runhead import CHECKPOINT_HEADINGS, checkpoint_cells
 class CheckpointsPane(Vertical):
     """Enter offers what the keys do."""
 
+    BINDING_GROUP_TITLE = "Checkpoints"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("V", "verify", "verify the checkpoints' files", show=False),
         Binding("T", "change_evaluate", "evaluate the checkpoint", show=False),

@@ -30,8 +30,8 @@ class ChooseScreen(ModalScreen[str | None]):
         #title { text-style: bold; margin-bottom: 1; }
         Input { margin-bottom: 1; }
         OptionList { height: auto; max-height: 16; border: none; background: $panel; padding: 0; }
-        &.-short #box, &.-tiny #box { padding: 0 1; max-height: 100%; }
-        &.-short OptionList, &.-tiny OptionList { max-height: 7; }
+        &.-short #box { padding: 0 1; max-height: 100%; }
+        &.-short OptionList { max-height: 7; }
         &.-short #title, &.-short Input { margin-bottom: 0; }
     }
     """

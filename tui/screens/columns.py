@@ -31,9 +31,8 @@ class ColumnsScreen(ModalScreen[tuple[str, ...] | None]):
         #title { text-style: bold; }
         #keys { color: $text-muted; height: auto; }
         RowList { margin: 1 0; background: $panel; }
-        &.-short #box, &.-tiny #box { padding: 0 1; height: 100%; }
-        &.-short RowList, &.-tiny RowList { margin: 0; }
-        &.-tiny #keys { display: none; }
+        &.-short #box { padding: 0 1; height: 100%; }
+        &.-short RowList { margin: 0; }
     }
     """
 

@@ -72,7 +72,7 @@ class MessageScreen(ModalScreen[None]):
         #title { text-style: bold; margin-bottom: 1; }
         #lines { height: auto; max-height: 100%; scrollbar-size: 1 1; }
         #text { height: auto; }
-        &.-short #box, &.-tiny #box { padding: 0 1; width: 100%; max-height: 100%; }
+        &.-short #box { padding: 0 1; width: 100%; max-height: 100%; }
     }
     """
 

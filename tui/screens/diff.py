@@ -5,7 +5,7 @@ from typing import ClassVar
 from msgspec import Struct
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from goe.core.logfile import clean_line
 from goe.core.overview import RunView
@@ -15,6 +15,7 @@ from tui.reading.difference import DifferenceReader
 from tui.screens.base import GoeScreen, say
 from tui.screens.confirm import MessageScreen
 from tui.session import Session
+from tui.widgets.keyline import KeyLine
 from tui.widgets.keytable import Cell, Heading, KeyTable
 
 
@@ -28,6 +29,7 @@ class DiffLooks(Struct):
 class DiffScreen(GoeScreen):
     """`a` shows equal keys too, `v` the environment; enter shows a value whole."""
 
+    BINDING_GROUP_TITLE = "Difference"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,d", "back", "back", key_display="esc"),
         Binding("a", "toggle_all", "all keys"),
@@ -39,7 +41,6 @@ class DiffScreen(GoeScreen):
         #head { text-style: bold; }
         #note { color: $text-muted; }
         KeyTable { padding: 0 1; }
-        &.-tiny #note { display: none; }
     }
     """
 
@@ -55,7 +56,7 @@ class DiffScreen(GoeScreen):
         yield Static(f"{a.run_id}   against   {b.run_id}", id="head", markup=False)
         yield Static(id="note", markup=False)
         yield KeyTable(id="diff")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def readers(self) -> dict[str, Reader]:
         """Both runs."""

@@ -11,9 +11,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.suggester import Suggester, SuggestFromList
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from tui.screens.base import say
+from tui.widgets.keyline import KeyLine
 
 Values: TypeAlias = Mapping[str, str]
 Findings: TypeAlias = Mapping[str, str]
@@ -75,9 +76,9 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
         FormRow .problem { color: $text-warning; height: auto; padding-left: 20; }
         Input { width: 1fr; background: $background; padding: 0 1; }
         Input:focus { background: $primary 15%; }
-        &.-short #box, &.-tiny #box { padding: 0 1; width: 100%; height: 100%; max-height: 100%; }
-        &.-short #rows, &.-tiny #rows { height: 1fr; margin-top: 0; }
-        &.-short #note, &.-tiny #note, &.-tiny #about { display: none; }
+        &.-short #box { padding: 0 1; width: 100%; height: 100%; max-height: 100%; }
+        &.-short #rows { height: 1fr; margin-top: 0; }
+        &.-short #note { display: none; }
         &.-short #about { margin-top: 0; max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         &.-short #problem { max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         &.-narrow FormRow .name { width: 13; }
@@ -103,7 +104,7 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
                     yield FormRow(_OTHER, _KeySuggester(self._form.more))
             yield Static(id="about", markup=False, classes="-empty")
             yield Static(id="problem", markup=False, classes="-empty")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """The first field takes the keys."""

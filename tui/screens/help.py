@@ -1,42 +1,45 @@
-"""What every key does."""
+"""What every key does on the screen it was asked for, read off the bindings."""
 
+from collections.abc import Sequence
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+from textual.app import ComposeResult
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from tui.keymap import DeedGroup
 from tui.screens.confirm import MessageScreen
 
-KEYS = (
-    ("Everywhere", ""),
-    ("q", "leave; runs and queue keep running"),
-    ("esc", "one layer out"),
-    ("arrows hjkl", "move"),
-    ("g G", "first, last line"),
-    ("S", "start the queue; it outlives this view"),
-    ("t", "results"),
-    ("Q", "the queue's page"),
-    ("r", "read everything now"),
-    (":", "commands and themes"),
-    ("? F1", "this help"),
-    ("Runs", ""),
-    ("enter", "open the run"),
-    ("x", "stop the run, after a question; again: by force"),
-    ("One run", ""),
-    ("x", "stop it, as above"),
-    ("tab", "next pane"),
-    ("1 2 3", "curves, log or checkpoints alone"),
-    ("4 5 6", "attempts, configuration or environment"),
-    ("7", "the surface alone, of a run on the spirals"),
-    ("0", "all panes, where they fit"),
-)
-
-
-def help_text() -> str:
-    """The keys in groups."""
-    lines = []
-    for key, meaning in KEYS:
-        lines += [f"  {key:<12} {meaning}"] if meaning else ["", key]
-    return "\n".join(lines[1:])
+_NOTE = "Leaving ends nothing: runs and queue keep running. Words typed after : find commands, themes and runs."
+_KEYS = 12
+"""Columns of the keys."""
 
 
 class HelpScreen(MessageScreen):
-    """The keys."""
+    """The keys in groups."""
 
-    def __init__(self) -> None:
-        super().__init__("Keys", help_text())
+    def __init__(self, groups: Sequence[DeedGroup]) -> None:
+        super().__init__("Keys", _NOTE)
+        self._groups = tuple(groups)
+
+    def compose(self) -> ComposeResult:
+        """Title, keys, what leaving does."""
+        with VerticalScroll(id="box"):
+            yield Static(self._title, id="title", markup=False)
+            yield Static(key_table(self._groups), id="keys")
+            yield Static(self._text, id="text", markup=False)
+
+
+def key_table(groups: Sequence[DeedGroup]) -> Group:
+    """Keys and words below each other, a title over each group."""
+    parts: list[Text | Table] = []
+    for group in groups:
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(width=_KEYS, overflow="fold")
+        table.add_column()
+        for deed in group.deeds:
+            table.add_row(Text(" ".join(deed.keys), "bold"), Text(deed.words))
+        parts += [Text(group.title, "underline"), table, Text()]
+    return Group(*parts)

@@ -6,7 +6,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from goe.core.overview import RunView
 from tui.messages import Histogram
@@ -16,6 +16,7 @@ from tui.screens.base import GoeScreen, say
 from tui.session import Session
 from tui.widgets.dots import printable
 from tui.widgets.figureview import FigureView
+from tui.widgets.keyline import KeyLine
 
 READER = "histogram"
 
@@ -23,6 +24,7 @@ READER = "histogram"
 class HistogramScreen(GoeScreen):
     """`esc` leaves it."""
 
+    BINDING_GROUP_TITLE = "Histogram"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", key_display="esc"),
         Binding("right,l,n", "result(1)", "next result", key_display="→"),
@@ -51,7 +53,7 @@ class HistogramScreen(GoeScreen):
         yield Static(id="note", classes="-empty", markup=False)
         with VerticalScroll(can_focus=False):
             yield FigureView()
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """The run's name before anything was read."""

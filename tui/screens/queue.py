@@ -9,7 +9,7 @@ import tomli
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from goe.core import queueedit
 from goe.core.errors import ConfigError, GoeError
@@ -33,6 +33,7 @@ from tui.screens.form import Form, FormScreen
 from tui.screens.queuelog import QueueLogScreen
 from tui.screens.queuestart import start_form
 from tui.session import Session
+from tui.widgets.keyline import KeyLine
 from tui.widgets.keytable import KeyTable
 from tui.widgets.queuecells import cells_of, details, headings_for, headline, rows_of
 
@@ -44,10 +45,11 @@ _NAMED = 3
 class QueueScreen(GoeScreen):
     """The page; `esc` leaves it. Every edit is the one of the `goe queue` command of its name."""
 
+    BINDING_GROUP_TITLE = "Queue"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,Q", "back", "back", key_display="esc"),
-        Binding("a", "change_add", "add"),
         Binding("i", "change_edit", "edit", key_display="enter"),
+        Binding("a", "change_add", "add"),
         Binding("c", "change_copy", "copy", show=False),
         Binding("D,delete", "change_remove", "delete", key_display="D"),
         Binding("H", "change_hold", "hold"),
@@ -60,8 +62,6 @@ class QueueScreen(GoeScreen):
         Binding("S", "change_start", "start"),
         Binding("X", "change_stop_queue", "stop"),
         Binding("L", "log", "log"),
-        Binding("q", "app.quit", "leave"),
-        Binding("t", "app.results", "results", show=False),
     ]
     CSS = """
     QueueScreen {
@@ -73,7 +73,6 @@ class QueueScreen(GoeScreen):
         &.-short #top { margin-bottom: 0; }
         &.-short #detail { height: 1; }
         &.-short #alerts { max-height: 2; }
-        &.-tiny #top, &.-tiny #alerts, &.-tiny #detail { display: none; }
     }
     """
 
@@ -94,7 +93,7 @@ class QueueScreen(GoeScreen):
         yield Static(id="empty", markup=False, classes="-empty")
         yield Static(id="alerts", markup=False, classes="-empty")
         yield Static(id="detail", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def readers(self) -> dict[str, Reader]:
         """The file and its runs."""

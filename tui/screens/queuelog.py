@@ -5,13 +5,14 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from goe.core.logfile import clean_line
 from tui.messages import QueueLog
 from tui.reading.base import Reader
 from tui.reading.queue import QueueLogReader
 from tui.screens.base import GoeScreen, say
+from tui.widgets.keyline import KeyLine
 
 EMPTY = "Nothing yet: a queue that was started in the background writes here what it does."
 
@@ -19,6 +20,7 @@ EMPTY = "Nothing yet: a queue that was started in the background writes here wha
 class QueueLogScreen(GoeScreen):
     """The log's last lines; `esc` leaves."""
 
+    BINDING_GROUP_TITLE = "Queue's log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,L", "back", "back", key_display="esc"),
         Binding("k", "scroll('up')", "up", show=False),
@@ -31,7 +33,6 @@ class QueueLogScreen(GoeScreen):
         #top { height: 1; padding: 0 1; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
         #scroll { height: 1fr; padding: 0 1; scrollbar-size: 1 1; }
         #lines { height: auto; }
-        &.-tiny #top { display: none; }
     }
     """
 
@@ -40,7 +41,7 @@ class QueueLogScreen(GoeScreen):
         yield Static(f"queue's log  {self.session.runs}/.queue.log", id="top", markup=False)
         with VerticalScroll(id="scroll"):
             yield Static("reading …", id="lines", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """The end is followed until somebody scrolls up."""

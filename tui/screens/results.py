@@ -7,7 +7,7 @@ import msgspec
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from goe.core.errors import ConfigError
 from goe.core.layout import ALL
@@ -23,6 +23,7 @@ from tui.screens.seeds import SeedsScreen
 from tui.screens.several import Choice, SeveralScreen
 from tui.screens.tablefile import TableFileScreen
 from tui.session import Session
+from tui.widgets.keyline import KeyLine
 from tui.widgets.resultstable import SEPARATOR, ResultsTable, common_title, printable
 
 EMPTY = "No evaluation results yet. A run writes them when its training ends."
@@ -33,6 +34,7 @@ PAPER = "paper"
 class ResultsScreen(GoeScreen):
     """The table; enter opens the seeds of a line, `esc` leaves."""
 
+    BINDING_GROUP_TITLE = "Results"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,t", "back", "back", key_display="esc"),
         Binding("m", "pick_metrics", "metrics"),
@@ -60,7 +62,6 @@ class ResultsScreen(GoeScreen):
         #filter { display: none; border: none; height: 1; padding: 0 1; }
         &.-asking #filter { display: block; }
         &.-short #common, &.-short #command, &.-short #notes { display: none; }
-        &.-tiny #top, &.-tiny #common, &.-tiny #command, &.-tiny #notes, &.-tiny #alerts { display: none; }
         &.-short #alerts { max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
@@ -82,7 +83,7 @@ class ResultsScreen(GoeScreen):
         yield Static(id="notes", markup=False)
         yield Static(id="command", markup=False)
         yield Input(placeholder="part of an experiment's name, or KEY=PATTERN as for --where", id="filter")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Nothing is known yet but what was chosen the last time."""

@@ -6,7 +6,7 @@ from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Container
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from goe.core.overview import RunView
 from tui.curves.columns import RunCurves
@@ -25,6 +25,7 @@ from tui.session import Session
 from tui.widgets.attempts import ATTEMPT_HEADINGS, attempt_cells
 from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.fields import FieldsView
+from tui.widgets.keyline import KeyLine
 from tui.widgets.keytable import KeyTable
 from tui.widgets.logpane import LogPane
 from tui.widgets.logview import LogView
@@ -44,6 +45,7 @@ _GRID_WIDTH, _GRID_HEIGHT = 110, 28
 class RunScreen(RunControl):
     """The page; `esc` leaves it."""
 
+    BINDING_GROUP_TITLE = "Run"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "back", "back", key_display="esc"),
         Binding("tab,right_square_bracket", "pane(1)", "pane", key_display="tab"),
@@ -93,7 +95,7 @@ class RunScreen(RunControl):
         &.-attempts, &.-config, &.-environment { #curves, #files { display: none; } }
         &.-log #curves, &.-log #checkpoints-pane { display: none; }
         &.-checkpoints #curves, &.-checkpoints #log-pane { display: none; }
-        &.-short #sub, &.-tiny #sub, &.-tiny #alerts { display: none; }
+        &.-short #sub { display: none; }
         &.-short #alerts { max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
@@ -126,7 +128,7 @@ class RunScreen(RunControl):
             yield KeyTable(id="attempts")
             yield FieldsView(id="config")
             yield FieldsView(id="environment")
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """The list's last word, until the first detail comes."""

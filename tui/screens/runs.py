@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from goe.core.errors import ConfigError
 from goe.core.overview import RunView
@@ -25,6 +25,7 @@ from tui.screens.choose import ChooseScreen
 from tui.screens.columns import ColumnsScreen
 from tui.session import Session
 from tui.widgets.filterline import FilterLine
+from tui.widgets.keyline import KeyLine
 from tui.widgets.rowlist import RowList
 from tui.widgets.runcells import counts, summarise
 from tui.widgets.runcolumns import DEFAULT, FIXED, Column, column
@@ -34,6 +35,7 @@ from tui.widgets.runtable import RunTable
 class RunsScreen(RunControl):
     """The list; enter opens a run."""
 
+    BINDING_GROUP_TITLE = "Runs"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("o", "sort", "sort"),
@@ -54,7 +56,7 @@ class RunsScreen(RunControl):
         #detail.-alert { color: $text-warning; }
         #alerts { height: auto; max-height: 4; padding: 0 1; color: $text-warning; }
         #summary { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
-        &.-short #top, &.-tiny #top, &.-tiny #alerts, &.-tiny #detail, &.-tiny #summary { display: none; }
+        &.-short #top { display: none; }
         &.-short #alerts, &.-short #detail { max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     }
     """
@@ -87,7 +89,7 @@ class RunsScreen(RunControl):
         yield Static(id="alerts", markup=False)
         yield Static(id="detail", markup=False)
         yield Static(id="summary", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Nothing is known before the first message."""
@@ -96,6 +98,11 @@ class RunsScreen(RunControl):
             say(self.query_one(name, Static), "")
         self.query_one(RunTable).display = False
         self.query_one(FilterLine).set_text(self._look.filter)
+
+    @property
+    def views(self) -> tuple[RunView, ...]:
+        """Every run of the folder, as last read."""
+        return self._overview.views if self._overview else ()
 
     @property
     def current(self) -> RunView | None:

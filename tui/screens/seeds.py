@@ -5,7 +5,7 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from goe.core.cells import Cell
 from goe.core.overview import RunView
@@ -14,6 +14,7 @@ from tui.messages import Overview, Results
 from tui.screens.base import GoeScreen, say
 from tui.screens.runs import RunsScreen
 from tui.session import Session
+from tui.widgets.keyline import KeyLine
 from tui.widgets.keytable import Cell as KeyCell
 from tui.widgets.keytable import KeyTable
 from tui.widgets.resultstable import SEPARATOR, printable
@@ -29,6 +30,7 @@ class SeedTable(KeyTable):
 class SeedsScreen(GoeScreen):
     """The seeds; enter opens a run's page, `esc` leaves."""
 
+    BINDING_GROUP_TITLE = "Seeds"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,t", "back", "back", key_display="esc")]
     CSS = """
     SeedsScreen {
@@ -37,7 +39,7 @@ class SeedsScreen(GoeScreen):
         #where { height: auto; max-height: 3; padding: 0 1; color: $text-muted; }
         #means { margin-bottom: 1; }
         #note { height: auto; max-height: 4; padding: 0 1; color: $text-warning; }
-        &.-short #where, &.-tiny #where, &.-tiny #means, &.-tiny #note { display: none; }
+        &.-short #where { display: none; }
         &.-short #means { margin-bottom: 0; }
     }
     """
@@ -59,7 +61,7 @@ class SeedsScreen(GoeScreen):
         yield Static(id="means", markup=False)
         yield SeedTable(id="seeds")
         yield Static(id="note", markup=False)
-        yield Footer(show_command_palette=False, compact=True)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """What the table knew."""

@@ -46,8 +46,8 @@ class SeveralScreen(ModalScreen[frozenset[str] | None]):
         OptionList { scrollbar-size: 1 1; }
         #buttons { height: 1; align-horizontal: right; }
         Button { margin-left: 2; }
-        &.-short #box, &.-tiny #box { padding: 0 1; max-height: 100%; }
-        &.-short OptionList, &.-tiny OptionList { max-height: 50vh; }
+        &.-short #box { padding: 0 1; max-height: 100%; }
+        &.-short OptionList { max-height: 50vh; }
         &.-short #title, &.-short #hint { margin: 0; }
     }
     """

@@ -45,7 +45,7 @@ class TableFileScreen(ModalScreen[None]):
         Button { margin-left: 2; }
         #problem { height: auto; color: $text-warning; }
         #hint { color: $text-muted; text-wrap: nowrap; text-overflow: ellipsis; }
-        &.-short #box, &.-tiny #box { padding: 0 1; }
+        &.-short #box { padding: 0 1; }
         &.-short #forms, &.-short #command { margin: 0; }
     }
     """

@@ -29,6 +29,7 @@ class ChartGrid(ScrollableContainer):
     """A chart a panel. `show` is the only way in; what the user chose of the look goes out as `Looked`."""
 
     can_focus = True
+    BINDING_GROUP_TITLE = "Charts"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left,h", "go(-1, 0)", "chart or crosshair to the left", show=False),
         Binding("right,l", "go(1, 0)", "chart or crosshair to the right", show=False),

@@ -18,6 +18,7 @@ _NAME_CELLS = 26
 class FieldsView(VerticalScroll, can_focus=True):
     """A line each, names in a column of their own; a name without value is a heading."""
 
+    BINDING_GROUP_TITLE = "Text"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "scroll_up", "line up", show=False),
         Binding("j", "scroll_down", "line down", show=False),

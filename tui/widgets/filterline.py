@@ -12,6 +12,7 @@ from textual.widgets import Input, Static
 class FilterLine(Vertical):
     """Says every change; `enter` leaves the text standing, `esc` takes it back."""
 
+    BINDING_GROUP_TITLE = "Filter"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "clear", "clear the filter", show=False),
         Binding("down", "leave", "to the list", show=False),

@@ -24,6 +24,7 @@ class Heading:
 class KeyTable(DataTable[Text]):
     """Rows by key. `show` is the only way in."""
 
+    BINDING_GROUP_TITLE = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("k", "cursor_up", "Up", show=False),
         Binding("j", "cursor_down", "Down", show=False),

@@ -44,6 +44,7 @@ class SearchLine(Input):
 class LogPane(Vertical):
     """Keys: `/` search, `n` `N` next and previous match, `f` follow, `w` wrap."""
 
+    BINDING_GROUP_TITLE = "Log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "search", key_display="/"),
         Binding("n", "step(1)", "next match", show=False),

@@ -26,6 +26,7 @@ class LogView(ScrollView, can_focus=True):
     """Follows the log's end until the reader goes up; the mark at the right says where in the file the view is."""
 
     ALLOW_SELECT = True
+    BINDING_GROUP_TITLE = "Lines of the log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "rows(-1)", "line up", show=False),
         Binding("down,j", "rows(1)", "line down", show=False),

@@ -90,6 +90,7 @@ def widths_of(block: Block, room: int) -> Widths:
 class ResultsTable(ScrollView, can_focus=True):
     """`show` is the only way in."""
 
+    BINDING_GROUP_TITLE = "Table"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "seeds"),
         Binding("tab", "block(1)", "next block"),

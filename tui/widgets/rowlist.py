@@ -53,6 +53,7 @@ class Row:
 class RowList(ScrollView, can_focus=True):
     """Rows by key under fixed headings. `show` is the only way in."""
 
+    BINDING_GROUP_TITLE = "List"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("enter", "open", "open"),
         Binding("up,k", "move(-1)", "up", show=False),
