@@ -79,7 +79,7 @@ class GoeApp(App[None]):
     TITLE = "goe"
     CSS = """
     Static.-empty { display: none; }
-    Screen.-cramped, Screen.-low { content-align: center middle; overflow: hidden; background: $background; }
+    Screen.-cramped, Screen.-low { content-align: center middle; overflow: hidden; }
     Screen.-cramped > *, Screen.-low > * { visibility: hidden; }
     DataTable, LogView, ScrollableContainer, VerticalScroll {
         scrollbar-background: $background;

@@ -1,6 +1,5 @@
 """The dashboard's manners: help and palette from the bindings, sizes, what is remembered, what --readonly refuses."""
 
-import io
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -57,6 +56,12 @@ class Seat:
         """The list stands."""
         await self.wait(lambda: isinstance(self.app.screen, RunsScreen) and self.app.screen.query(RunTable))
         await self.wait(lambda: self.app.screen.query_one(RunTable).has_focus)
+
+    async def choose(self, run_id: str) -> None:
+        table = self.app.screen.query_one(RunTable)
+        await self.wait(lambda: any(name.startswith(run_id) for name in table._views))
+        table.move_cursor(row=next(row for row, name in enumerate(table._views) if name.startswith(run_id)))
+        await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)
@@ -134,7 +139,7 @@ async def test_help_scrolls_and_names_the_focused_pane(run_with_curves: Lab, sea
 
 async def test_a_question_has_help_and_no_other_screens_keys(run_with_curves: Lab, seat: Sit) -> None:
     async with seat() as user:
-        user.app.screen.query_one(RunTable).move_cursor(row=0)
+        await user.choose("goe-s1")
         await user.press("x")
         await user.at(ConfirmScreen)
         await user.press("t", "Q", "S", "u", "colon", "r")
@@ -189,7 +194,7 @@ async def test_the_palette_does_what_keys_do(run_with_curves: Lab, seat: Sit) ->
         await user.sees("filter  /")
         await user.press(*"results")
         await user.sees("results  t")
-        await user.press("enter", "enter")
+        await user.press("enter")
         await user.at(ResultsScreen)
 
 
@@ -201,11 +206,13 @@ async def test_the_palette_opens_runs_by_name(run_with_curves: Lab, seat: Sit) -
         await user.at(CommandPalette)
         await user.press(*"goe-s1")
         await user.sees("open goe-s1-")
-        await user.press("enter", "enter")
+        await user.press("enter")
         await user.at(RunScreen)
         assert user.app.screen.current is not None
         assert user.app.screen.current.run_id.startswith("goe-s1")
-        views = user.app.query_one if False else user.app.screen_stack[1].views  # type: ignore[attr-defined]
+        listing = user.app.screen_stack[1]
+        assert isinstance(listing, RunsScreen)
+        views = listing.views
         assert [view.run_id for view in found_runs(views, "open BASE s1")] == [
             view.run_id for view in views if view.run_id.startswith("baseline")
         ]
@@ -226,7 +233,7 @@ async def test_the_theme_is_kept(run_with_curves: Lab, seat: Sit, tmp_path: Path
         await user.at(CommandPalette)
         await user.press(*"theme goe-light")
         await user.sees("theme goe-light")
-        await user.press("enter", "enter")
+        await user.press("enter")
         await user.wait(lambda: user.app.theme == "goe-light")
         await user.wait(file.exists)
     async with seat(memory=file) as user:
@@ -239,7 +246,7 @@ async def test_the_theme_is_kept(run_with_curves: Lab, seat: Sit, tmp_path: Path
 @pytest.mark.parametrize("over", [(), ("x",), ("question_mark",), ("colon",)])
 async def test_too_small_a_terminal_says_what_it_needs(run_with_curves: Lab, seat: Sit, over: tuple[str, ...]) -> None:
     async with seat(80, 24) as user:
-        user.app.screen.query_one(RunTable).move_cursor(row=1)
+        await user.choose("goe-s1")
         await user.press(*over)
         before = user.app.screen
         for size in ((39, 12), (40, 11), (20, 5)):
@@ -265,16 +272,14 @@ async def test_resized_while_data_streams_in(run_with_curves: Lab, seat: Sit) ->
     run_with_curves.metrics(run, 1, 10)
     sizes = [(40, 12), (200, 50), (10, 3), (80, 24), (400, 100), (41, 13), (120, 40)]
     async with seat() as user:
-        table = user.app.screen.query_one(RunTable)
-        await user.wait(lambda: run.run_id in table._views)
-        table.move_cursor(row=list(table._views).index(run.run_id))
+        await user.choose(run.run_id)
         await user.press("enter")
         await user.at(RunScreen)
         for turn in range(4 * len(sizes)):
             run_with_curves.metrics(run, 11 + 10 * turn, 20 + 10 * turn)
             user.app.poller.refresh()
             await user.pilot.resize_terminal(*sizes[turn % len(sizes)])
-        await user.sees(f"ce {1 / (10 + 10 * 4 * len(sizes)):.3g}")
+        await user.sees(f"ce {1 / (10 + 10 * 4 * len(sizes)):.4g}")
         assert all(chart.region for chart in user.app.screen.query(Chart))
 
 
@@ -313,10 +318,9 @@ async def test_sixteen_colours_show_the_cursor(
 ) -> None:
     monkeypatch.setattr("textual.constants.COLOR_SYSTEM", "standard")
     async with seat() as user:
-        out = io.StringIO()
         assert user.app.console.color_system == "standard"
-        row = next(strip for strip in user.app.screen._compositor.render_strips() if "▎" in strip.text)
-        out.write(row.render(user.app.console))
+        await user.choose("goe-s1")
+        row = next(strip for strip in user.app.screen._compositor.render_strips() if "● running" in strip.text)
         assert any(segment.style and segment.style.reverse for segment in row)
 
 

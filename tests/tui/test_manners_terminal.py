@@ -1,0 +1,140 @@
+"""The terminal is given back as it was, however the dashboard ends, and runs go on: over a real pty."""
+
+import os
+import pty
+import select
+import signal
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from conftest import Lab, newest
+
+from goe.core.process import identify, is_alive
+
+HERE = Path(__file__).parents[2]
+SCRIPT = """
+import sys
+from pathlib import Path
+import tui.app
+
+class Broken(tui.app.GoeApp):
+    def action_refresh_now(self):
+        raise RuntimeError("[on purpose]")
+
+tui.app.GoeApp = Broken
+tui.app.run_app(Path(sys.argv[1]), Path(sys.argv[2]))
+"""
+ON = (b"\x1b[?1049h", b"\x1b[?25l", b"\x1b[?1003h", b"\x1b[?2004h")
+OFF = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1003l", b"\x1b[?2004l")
+
+
+class Terminal:
+    """The dashboard in a terminal of its own."""
+
+    def __init__(self, lab: Lab, state: Path) -> None:
+        self.written = b""
+        wanted = {key: value for key, value in os.environ.items() if key not in {"COLORTERM", "NO_COLOR"}}
+        wanted |= {"TERM": "xterm", "PYTHONPATH": str(HERE), "XDG_STATE_HOME": str(state)}
+        command = [sys.executable, "-c", SCRIPT, str(lab.runs), str(lab.queue)]
+        self.pid, self.master = pty.fork()
+        if self.pid == 0:
+            os.execve(command[0], command, wanted)
+        termios.tcsetwinsize(self.master, (30, 100))
+        self.before = self.modes()
+
+    def read_until(self, done: Callable[[], bool], timeout_s: float = 30.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not done():
+            assert time.monotonic() < deadline, self.written[-2000:].decode(errors="replace")
+            if select.select([self.master], [], [], 0.1)[0]:
+                try:
+                    self.written += os.read(self.master, 65536)
+                except OSError:  # nobody holds the other end any more
+                    return
+
+    def end(self) -> int:
+        """Its exit code."""
+        self.read_until(lambda: False)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def modes(self) -> list[object]:
+        return termios.tcgetattr(self.master)
+
+
+Open = Callable[[], Terminal]
+
+
+@pytest.fixture
+def terminal(lab: Lab, tmp_path: Path) -> Iterator[Open]:
+    opened: list[Terminal] = []
+
+    def start() -> Terminal:
+        found = Terminal(lab, tmp_path / "state")
+        opened.append(found)
+        found.read_until(lambda: b"running" in found.written and all(mode in found.written for mode in ON))
+        return found
+
+    yield start
+    for each in opened:
+        try:
+            os.kill(each.pid, signal.SIGKILL)
+            os.waitpid(each.pid, 0)
+        except (ProcessLookupError, ChildProcessError):
+            pass
+
+
+@pytest.fixture
+def worker(lab: Lab) -> Iterator["subprocess.Popen[bytes]"]:
+    with subprocess.Popen(["sleep", "600"]) as process:
+        run = lab.started(worker=identify(process.pid))
+        lab.status(run)
+        yield process
+        assert process.poll() is None
+        assert not newest(run).stop_requested
+        process.kill()
+
+
+def given_back(terminal: Terminal) -> bool:
+    """Whether every mode that was switched on was switched off after it."""
+    return all(terminal.written.rfind(off) > terminal.written.rfind(on) for on, off in zip(ON, OFF, strict=True))
+
+
+@pytest.mark.parametrize(("how", "code"), [("crash", 1), ("term", 143), ("hup", 129), ("quit", 0)])
+def test_the_terminal_is_given_back(
+    worker: "subprocess.Popen[bytes]", terminal: Open, tmp_path: Path, how: str, code: int
+) -> None:
+    found = terminal()
+    if how in {"crash", "quit"}:
+        os.write(found.master, b"r" if how == "crash" else b"q")
+    else:
+        os.kill(found.pid, signal.SIGTERM if how == "term" else signal.SIGHUP)
+    found.read_until(lambda: given_back(found))
+    assert found.end() == code
+    assert found.modes() == found.before  # echo, lines, signals
+    after = found.written[max(found.written.rfind(off) for off in OFF) :].decode()
+    reports = list((tmp_path / "state" / "goe").glob("*.crash.txt"))
+    if how == "crash":
+        (report,) = reports
+        assert "RuntimeError: [on purpose]" in report.read_text()
+        said = "".join(after.splitlines())
+        assert "ended by an error of its own (RuntimeError); runs and queue go on. Traceback: " in said
+        assert report.name in said
+        assert "on purpose" not in said
+    else:
+        assert reports == []
+        assert "Traceback" not in after
+    alive = identify(worker.pid)
+    assert alive is not None
+    assert is_alive(alive)
+
+
+def test_a_lost_terminal_ends_the_view_alone(worker: "subprocess.Popen[bytes]", terminal: Open, tmp_path: Path) -> None:
+    found = terminal()
+    os.close(found.master)
+    assert os.waitstatus_to_exitcode(os.waitpid(found.pid, 0)[1]) == 129
+    assert not list((tmp_path / "state").rglob("*.crash.txt"))
