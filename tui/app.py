@@ -88,6 +88,7 @@ class GoeApp(App[None]):
         scrollbar-color: $foreground 20%;
         scrollbar-corner-color: $background;
     }
+    CommandPalette SearchIcon { display: none; }
     .-sixteen {
         RowList > .rowlist--cursor { text-style: reverse; }
         ResultsTable > .results--cursor { text-style: reverse; }

@@ -65,7 +65,7 @@ class MessageScreen(ModalScreen[None]):
         Binding("k", "scroll(-1)", "up", show=False),
         Binding("j", "scroll(1)", "down", show=False),
     ]
-    CSS = """
+    DEFAULT_CSS = """
     MessageScreen {
         align: center middle;
         #box { width: 90%; max-width: 100; height: auto; max-height: 90%; padding: 1 2; background: $panel; }
