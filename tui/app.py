@@ -23,6 +23,7 @@ from tui.screens.queue import QueueScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
+from tui.screens.system import SystemScreen
 from tui.session import Session
 
 # Okabe and Ito's colours on calm greys.
@@ -107,7 +108,9 @@ class GoeApp(App[None]):
         return [screen for screen in self.screen_stack if isinstance(screen, GoeScreen)]
 
     async def on_runs_screen_opened(self, message: RunsScreen.Opened) -> None:
-        """A run was chosen."""
+        """A run was chosen. There is one run page at a time: another one, and what was opened from it, is left."""
+        while any(isinstance(screen, RunScreen) for screen in self.screen_stack):
+            await self.pop_screen()
         await self.push_screen(RunScreen(self.session, message.view))
 
     async def on_diff(self, message: Diff) -> None:
@@ -130,10 +133,17 @@ class GoeApp(App[None]):
 
     async def action_queue(self) -> None:
         """Show the queue's page, or go back to it."""
-        if not any(isinstance(screen, QueueScreen) for screen in self.screen_stack):
-            await self.push_screen(QueueScreen(self.session))
+        await self._show_only(QueueScreen)
+
+    async def action_system(self) -> None:
+        """Show the machine's page, or go back to it."""
+        await self._show_only(SystemScreen)
+
+    async def _show_only(self, kind: type[QueueScreen | SystemScreen]) -> None:
+        if not any(isinstance(screen, kind) for screen in self.screen_stack):
+            await self.push_screen(kind(self.session))
             return
-        while not isinstance(self.screen, QueueScreen):
+        while not isinstance(self.screen, kind):
             await self.pop_screen()
 
     def action_help(self) -> None:

@@ -21,6 +21,7 @@ class GoeScreen(Screen[None]):
         Binding("S", "app.change_start_queue", "start queue"),
         Binding("t", "app.results", "results"),
         Binding("Q", "app.queue", "queue"),
+        Binding("u", "app.system", "system"),
         Binding("r", "app.refresh_now", "refresh", show=False),
     ]
 

@@ -11,6 +11,7 @@ KEYS = (
     ("S", "start the queue; it outlives this view"),
     ("t", "results"),
     ("Q", "the queue's page"),
+    ("u", "the machine: GPUs, cores, memory, disks, processes"),
     ("r", "read everything now"),
     (":", "commands and themes"),
     ("? F1", "this help"),
