@@ -144,7 +144,7 @@ class SystemReader:
             GpuFact(gpu, sampler.trace(f"busy {gpu.cuda_name}"), sampler.trace(f"memory {gpu.cuda_name}"))
             for gpu in pulse.gpus
         )
-        disks = tuple(Disk(path, disk_room(path)) for path in (self._runs, Path(tempfile.gettempdir())))
+        disks = tuple(Disk(path, disk_room(path)) for path in (self._runs.absolute(), Path(tempfile.gettempdir())))
         return SystemFacts(
             host=platform.node(),
             pulse=pulse,
