@@ -6,7 +6,8 @@ what the GPUs show while a queue looks at them:
     {"driver": true, "gpus": [{"uuid": "GPU-aa", "name": "A", "bus": 1, "total": 80, "used": 10, "processes": [...]}]}
 
 Memory is in GiB. `"refuses": ["nvmlDeviceGetUUID"]` makes queries fail as they do in containers. A process is
-`{"pid": 7, "memory": 2}`, with `"screen": true` one that draws; `"mig": [...]` are parts, described like GPUs.
+`{"pid": 7, "memory": 2}`, with `"screen": true` one that draws; `"mig": [...]` are parts, described like GPUs. Power is
+in watts. `"refuses": ["nvmlDeviceGetCount"]` beside `"gpus"` is a driver that fails once it is open.
 """
 # ruff: noqa: N802
 
@@ -22,6 +23,7 @@ Script: TypeAlias = Callable[..., None]
 """What the fixture `driver` gives: it takes the GPUs there are from now on."""
 GIB = 2**30
 nvmlMemory_v2 = 0x02000028  # noqa: N816
+NVML_TEMPERATURE_GPU = 0
 
 _now: dict[str, Any] = {}
 _open: list[str] = []
@@ -32,10 +34,11 @@ class NVMLError(Exception):
     """What every refusal is."""
 
 
-def script(path: Path, gpus: Sequence[Mapping[str, Any]], *, driver: bool = True) -> None:
+def script(path: Path, gpus: Sequence[Mapping[str, Any]], *, driver: bool = True, refuses: Sequence[str] = ()) -> None:
     """Write what the GPUs show from now on."""
     beside = path.with_suffix(".new")
-    beside.write_text(json.dumps({"driver": driver, "gpus": list(gpus)}), encoding="utf-8")
+    found = {"driver": driver, "gpus": list(gpus), "refuses": list(refuses)}
+    beside.write_text(json.dumps(found), encoding="utf-8")
     beside.replace(path)
 
 
@@ -62,7 +65,7 @@ def nvmlShutdown() -> None:
 
 def nvmlDeviceGetCount() -> int:
     assert _open, "NVML is not open"
-    return len(_now["gpus"])
+    return len(_asked("nvmlDeviceGetCount", _now)["gpus"])
 
 
 def nvmlDeviceGetHandleByIndex(index: int) -> dict[str, Any]:
@@ -94,6 +97,19 @@ def nvmlDeviceGetUtilizationRates(handle: dict[str, Any]) -> SimpleNamespace:
     return SimpleNamespace(gpu=_asked("nvmlDeviceGetUtilizationRates", handle).get("utilisation", 0), memory=0)
 
 
+def nvmlDeviceGetTemperature(handle: dict[str, Any], sensor: int) -> int:
+    assert sensor == NVML_TEMPERATURE_GPU
+    return int(_told("nvmlDeviceGetTemperature", handle, "temperature"))
+
+
+def nvmlDeviceGetPowerUsage(handle: dict[str, Any]) -> int:
+    return int(_told("nvmlDeviceGetPowerUsage", handle, "power") * 1000)
+
+
+def nvmlDeviceGetEnforcedPowerLimit(handle: dict[str, Any]) -> int:
+    return int(_told("nvmlDeviceGetEnforcedPowerLimit", handle, "limit") * 1000)
+
+
 def nvmlDeviceGetComputeRunningProcesses(handle: dict[str, Any]) -> list[SimpleNamespace]:
     return _processes(_asked("nvmlDeviceGetComputeRunningProcesses", handle), screen=False)
 
@@ -115,6 +131,13 @@ def nvmlDeviceGetMigDeviceHandleByIndex(handle: dict[str, Any], index: int) -> d
     if index >= len(handle["mig"]):
         raise NVMLError("Not Found")
     return dict(handle["mig"][index])
+
+
+def _told(query: str, handle: dict[str, Any], key: str) -> Any:
+    """What the script says of a GPU; refused where it says nothing."""
+    if key not in _asked(query, handle):
+        raise NVMLError("Not Supported")
+    return handle[key]
 
 
 def _asked(query: str, handle: dict[str, Any]) -> dict[str, Any]:

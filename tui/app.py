@@ -33,6 +33,7 @@ from tui.screens.queue import QueueScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
+from tui.screens.system import SystemScreen
 from tui.session import Session
 
 # Okabe and Ito's colours on calm greys.
@@ -109,6 +110,7 @@ class GoeApp(App[None]):
         Binding("S", "change_start_queue", "start queue"),
         Binding("t", "results", "results"),
         Binding("Q", "queue", "queue"),
+        Binding("u", "system", "system"),
         Binding("colon", "command_palette", "commands", key_display=":"),
         Binding("r", "refresh_now", "refresh", show=False),
     ]
@@ -189,7 +191,9 @@ class GoeApp(App[None]):
         return [screen for screen in self.screen_stack if isinstance(screen, GoeScreen)]
 
     async def on_runs_screen_opened(self, message: RunsScreen.Opened) -> None:
-        """A run was chosen."""
+        """A run was chosen. There is one run page at a time: another one, and what was opened from it, is left."""
+        while any(isinstance(screen, RunScreen) for screen in self.screen_stack):
+            await self.pop_screen()
         await self.push_screen(RunScreen(self.session, message.view))
 
     async def on_diff(self, message: Diff) -> None:
@@ -213,6 +217,10 @@ class GoeApp(App[None]):
     async def action_queue(self) -> None:
         """Show the queue's page, or go back to it."""
         await self._visit(QueueScreen)
+
+    async def action_system(self) -> None:
+        """Show the machine's page, or go back to it."""
+        await self._visit(SystemScreen)
 
     async def _visit(self, kind: type[GoeScreen]) -> None:
         """A screen is open once at most: two of a kind would read under one name."""

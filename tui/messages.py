@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from textual.message import Message
 
@@ -14,6 +15,9 @@ from goe.core.state import RunState
 from goe.core.table import Block, Table
 from goe.core.tabulation import Against
 from goe.launch.detached import QueueMark
+from goe.launch.gpu import Gpu
+from goe.launch.machine import Machine, Room
+from goe.launch.processes import Process
 from tui.reading.logpattern import Pattern
 from tui.reading.tablelook import TableLook
 from tui.widgets.heatmap import Field
@@ -258,6 +262,77 @@ class QueueLog:
     """The last lines that queues of the folder wrote."""
 
     lines: tuple[str, ...] = ()
+
+
+Trace = tuple[float | None, ...]
+"""A share over the last minutes, oldest first; None where nobody looked."""
+GpuShares = tuple[tuple[int, int | None], ...]
+"""GPUs by index, and the bytes taken of each; None where the driver doesn't tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """One look at the machine."""
+
+    read_at: float
+    """On the monotonic clock."""
+    machine: Machine
+    gpus: tuple[Gpu, ...] = ()
+    problem: str = ""
+    """What is wrong with the GPUs' driver."""
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """The machine for one line of another screen."""
+
+    pulse: Pulse
+    room: Room | None
+    """Of the disk of the runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """A folder, and what its disk has left; None where that can't be told."""
+
+    path: Path
+    room: Room | None
+
+
+@dataclass(frozen=True, slots=True)
+class GpuFact:
+    """A GPU now, and the last minutes."""
+
+    gpu: Gpu
+    busy: Trace
+    memory: Trace
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A process that takes of the machine; without one, what holds memory of a GPU and can't be seen from here."""
+
+    process: Process | None
+    run_id: str = ""
+    """The run it belongs to: a path, where that is in another folder; empty for other people's."""
+    gpus: GpuShares = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFacts:
+    """The machine, and who is on it."""
+
+    host: str
+    pulse: Pulse
+    gpus: tuple[GpuFact, ...]
+    no_gpu: str
+    """Why there are none."""
+    cpu: Trace
+    memory: Trace
+    disks: tuple[Disk, ...]
+    min_free: float | None
+    """GiB on the first disk below which the queue starts nothing."""
+    holders: tuple[Holder, ...]
 
 
 class Diff(Message):

@@ -1,11 +1,12 @@
 """What the screens of one dashboard share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from tui.memory import Memory
 from tui.poller import Poller
 from tui.reading.overview import Plan
+from tui.reading.system import SystemSampler
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,5 @@ class Session:
     memory: Memory
     readonly: bool = False
     """Whether nothing may be changed from here: no run, no file, no queue."""
+    system: SystemSampler = field(default_factory=SystemSampler)
+    """The one that looks at the machine."""

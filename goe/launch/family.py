@@ -26,8 +26,14 @@ def mark_of(attempt: Attempt) -> str:
 
 def members(attempt: Attempt) -> list[int]:
     """Pids of the live processes of this host that carry the attempt's mark, in whatever group they are."""
-    entry = f"{MARK}={mark_of(attempt)}".encode()
-    return [pid for pid in _pids() if entry in _environment(pid)]
+    mark = mark_of(attempt)
+    return [pid for pid, found in marked().items() if found == mark]
+
+
+def marked() -> dict[int, str]:
+    """The marks of all live processes of this host that carry one and may be looked at, by pid."""
+    marks = {pid: _mark(_environment(pid)) for pid in _pids()}
+    return {pid: mark for pid, mark in marks.items() if mark is not None}
 
 
 def signal_group(leader: int, number: signal.Signals) -> None:
@@ -56,6 +62,11 @@ def end_family(leader: int | None, attempt: Attempt) -> bool:
 
 def _pids() -> list[int]:
     return [int(entry.name) for entry in _PROC.iterdir() if entry.name.isdecimal()] if _PROC.is_dir() else []
+
+
+def _mark(environment: list[bytes]) -> str | None:
+    start = f"{MARK}=".encode()
+    return next((os.fsdecode(entry[len(start) :]) for entry in environment if entry.startswith(start)), None)
 
 
 def _environment(pid: int) -> list[bytes]:

@@ -39,6 +39,12 @@ class Gpu:
     memory_free: int | None = None
     utilisation: float | None = None
     """Share of the last moment in which a kernel ran, in [0, 1]."""
+    temperature: int | None = None
+    """Degrees Celsius."""
+    power: float | None = None
+    """Watts now."""
+    power_limit: float | None = None
+    """Watts at which it is held back."""
     processes: tuple[GpuProcess, ...] | None = None
     """Those that NVML shows; None if it shows nobody's."""
 
@@ -147,6 +153,8 @@ def _reading(nvml: Any, index: int, handle: Any) -> Gpu:
     memory = _ask(nvml, "nvmlDeviceGetMemoryInfo", handle, nvml.nvmlMemory_v2)
     memory = memory or _ask(nvml, "nvmlDeviceGetMemoryInfo", handle)
     rates = _ask(nvml, "nvmlDeviceGetUtilizationRates", handle)
+    power = _ask(nvml, "nvmlDeviceGetPowerUsage", handle)
+    limit = _ask(nvml, "nvmlDeviceGetEnforcedPowerLimit", handle)
     return Gpu(
         index=index,
         uuid=_ask(nvml, "nvmlDeviceGetUUID", handle) or "",
@@ -155,6 +163,9 @@ def _reading(nvml: Any, index: int, handle: Any) -> Gpu:
         memory_used=memory.used if memory else None,
         memory_free=memory.free if memory else None,
         utilisation=rates.gpu / 100 if rates else None,
+        temperature=_ask(nvml, "nvmlDeviceGetTemperature", handle, nvml.NVML_TEMPERATURE_GPU),
+        power=None if power is None else power / 1000,
+        power_limit=None if limit is None else limit / 1000,
         processes=_processes(nvml, handle),
     )
 

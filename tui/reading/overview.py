@@ -124,6 +124,8 @@ class Plan:
         self.path = path
         self.order: dict[str, int] = {}
         """Place of each run id; that of the last readable version while the file is broken."""
+        self.min_free: float | None = None
+        """GiB on the runs' disk below which its queue starts nothing; None as long as no version was readable."""
         self.problems: tuple[str, ...] = ()
         self._stamp: Stamp | None = None
 
@@ -131,13 +133,14 @@ class Plan:
         """Read the file if it changed. A missing file plans nothing and is no problem."""
         before, self._stamp = self._stamp, stamp_of(self.path)
         if self._stamp is None:
-            self.order, self.problems = {}, ()
+            self.order, self.problems, self.min_free = {}, (), None
             return
         if self._stamp == before:
             return
         try:
-            self.order = {config.run_id: place for place, config in enumerate(load_queue(self.path).runs)}
-            self.problems = ()
+            queue = load_queue(self.path)
+            self.order = {config.run_id: place for place, config in enumerate(queue.runs)}
+            self.problems, self.min_free = (), queue.options.min_free
         except ConfigError as error:
             self.problems = error.problems
 

@@ -5,8 +5,10 @@ from typing import ClassVar
 
 import msgspec
 from rich.text import Text
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Static
 
@@ -15,9 +17,10 @@ from goe.core.overview import RunView
 from goe.core.runfields import FIELDS, config_keys, metric_names
 from goe.core.runquery import EVERYTHING
 from goe.core.state import RunState
-from tui.messages import Compare, Diff, Overview
+from tui.messages import Compare, Diff, Glimpse, Overview
 from tui.reading.base import Reader
 from tui.reading.overview import OverviewReader
+from tui.reading.system import PulseReader
 from tui.runcontrol import RunControl
 from tui.runlist import Line, Look, lines, shown_runs, understood
 from tui.screens.base import say
@@ -30,6 +33,10 @@ from tui.widgets.rowlist import RowList
 from tui.widgets.runcells import counts, summarise
 from tui.widgets.runcolumns import DEFAULT, FIXED, Column, column
 from tui.widgets.runtable import RunTable
+from tui.widgets.systemcells import glimpse_text
+
+MACHINE_FROM = 100
+"""Columns from which on the summary has room for the machine beside it."""
 
 
 class RunsScreen(RunControl):
@@ -55,7 +62,9 @@ class RunsScreen(RunControl):
         #detail { height: auto; max-height: 5; padding: 0 1; color: $text-muted; }
         #detail.-alert { color: $text-warning; }
         #alerts { height: auto; max-height: 4; padding: 0 1; color: $text-warning; }
-        #summary { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
+        #foot { height: 1; padding: 0 1; }
+        #summary { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
+        #machine { width: auto; padding-left: 2; color: $text-muted; }
         &.-short #top { display: none; }
         &.-short #alerts, &.-short #detail { max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
     }
@@ -73,6 +82,7 @@ class RunsScreen(RunControl):
         self._runs = session.runs
         self._queue = session.queue
         self._overview: Overview | None = None
+        self._glimpse: Glimpse | None = None
         self._look = session.memory.load("runs", Look)
         self._query = EVERYTHING
         self._metrics: list[str] = []
@@ -88,7 +98,9 @@ class RunsScreen(RunControl):
         yield FilterLine(id="filter")
         yield Static(id="alerts", markup=False)
         yield Static(id="detail", markup=False)
-        yield Static(id="summary", markup=False)
+        with Horizontal(id="foot"):
+            yield Static(id="summary", markup=False)
+            yield Static(id="machine", markup=False, classes="-empty")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -122,11 +134,16 @@ class RunsScreen(RunControl):
 
     def readers(self) -> dict[str, Reader]:
         """The list; other screens lean on it too."""
-        return {"overview": OverviewReader(self.session.runs, self.session.plan)}
+        overview = OverviewReader(self.session.runs, self.session.plan)
+        return {"overview": overview, "glimpse": PulseReader(self.session.system, self.session.runs)}
 
     def take(self, what: object) -> None:
-        """The runs folder was read."""
-        if isinstance(what, Overview):
+        """The runs folder was read, or the machine."""
+        if isinstance(what, Glimpse):
+            self._glimpse = what
+            if self.is_active:  # below another screen nothing is drawn
+                self._show_machine()
+        elif isinstance(what, Overview):
             before, self._overview = self._overview, what
             if before is None or before.views is not what.views:
                 self._metrics = metric_names(what.views)
@@ -182,6 +199,18 @@ class RunsScreen(RunControl):
         parts += [f"reading, {overview.unread} to go"] if overview.unread else []
         parts.append(summarise(views, overview.read_at, queue_alive=overview.queue_alive))
         say(self.query_one("#summary", Static), " · ".join(parts))
+
+    def on_resize(self, _: events.Resize) -> None:
+        """The machine is left out where it takes the summary's room."""
+        self._show_machine()
+
+    def on_screen_resume(self) -> None:
+        """Back from another screen."""
+        self._show_machine()
+
+    def _show_machine(self) -> None:
+        roomy = self._glimpse is not None and self.size.width >= MACHINE_FROM
+        say(self.query_one("#machine", Static), glimpse_text(self._glimpse) if self._glimpse and roomy else "")
 
     def on_row_list_highlighted(self, _: RowList.Highlighted) -> None:
         """The cursor moved."""
