@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -12,8 +12,8 @@ import pytest
 from conftest import Lab, newest
 from textual.color import Color
 from textual.filter import NoColor
-from textual.pilot import Pilot
 from textual.widgets import Footer, Static
+from user import User, Wait
 
 from goe.core.process import identify, is_alive
 from goe.core.rundir import RunDir, write_json
@@ -33,28 +33,9 @@ from tui.widgets.logview import LogView
 from tui.widgets.runtable import RunTable
 from tui.widgets.surface import SurfaceView
 
-Wait = Callable[[Callable[[], object]], Awaitable[None]]
 
-
-class Seat:
+class Seat(User):
     """A user before the dashboard."""
-
-    def __init__(self, app: GoeApp, pilot: Pilot[None], wait: Wait) -> None:
-        self.app = app
-        self.pilot = pilot
-        self.wait = wait
-
-    def screen(self) -> str:
-        """Everything on the screen as text."""
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
-
-    async def sees(self, text: str) -> None:
-        """Wait for a text, wherever its lines break."""
-        await self.wait(lambda: text in self.screen() or text in " ".join(self.screen().split()))
-
-    async def at(self, screen: type) -> None:
-        await self.wait(lambda: isinstance(self.app.screen, screen))
 
     async def choose(self, run: RunDir) -> None:
         table = self.app.screen.query_one(RunTable)

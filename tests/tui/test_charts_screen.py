@@ -1,12 +1,12 @@
 """Runs beside each other, and one run's scores: real run directories, real keys."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
 from conftest import Lab
-from textual.pilot import Pilot
+from user import User, Wait
 
 from goe.core.chart import PALETTE_DARK, colour_index
 from goe.core.overview import view_run
@@ -21,25 +21,13 @@ from tui.screens.runs import RunsScreen
 from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.panels import CurveLook
 
-Wait = Callable[[Callable[[], object]], Awaitable[None]]
 
-
-class Seat:
+class Seat(User):
     """A user before the charts of some runs."""
-
-    def __init__(self, app: GoeApp, pilot: Pilot[None], wait: Wait) -> None:
-        self.app, self.pilot, self.wait = app, pilot, wait
 
     @property
     def grid(self) -> ChartGrid:
         return self.app.screen.query_one(ChartGrid)
-
-    def text(self) -> str:
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
-
-    async def sees(self, text: str) -> None:
-        await self.wait(lambda: text in self.text())
 
 
 @asynccontextmanager
@@ -88,7 +76,7 @@ async def test_seeds_as_band(lab: Lab, wait_until: Wait) -> None:
         await user.sees("goe\xa0n=3")
         await user.pilot.press("enter")
         await user.sees("goe 0.05±0 n=3")
-        assert "goe\xa0n=3" not in user.text()  # the chart names its curves itself
+        assert "goe\xa0n=3" not in user.screen()  # the chart names its curves itself
         await user.pilot.press("escape", "b")
         await user.wait(lambda: len(user.grid.charts[0].panel.sources) == 4)
 
@@ -147,7 +135,7 @@ async def test_the_scores_of_a_run(lab: Lab, wait_until: Wait) -> None:
         app.poller.refresh()
         await user.sees("best-msp-far-ood · 1 of 1 · against every OOD test set")
         await user.sees("━ ID: digits   ━ noise")
-        assert "no result yet" not in user.text()
+        assert "no result yet" not in user.screen()
         await pilot.press("o")
         await user.sees("against noise")
         await pilot.press("o")

@@ -1,15 +1,15 @@
 """The dashboard's manners: help and palette from the bindings, sizes, what is remembered, what --readonly refuses."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from conftest import Lab
 from textual.command import CommandPalette
-from textual.pilot import Pilot
 from textual.widgets import Input
 from textual.widgets._footer import FooterKey
+from user import User, Wait
 
 from tui.app import GoeApp
 from tui.keymap import deed_groups
@@ -27,30 +27,13 @@ from tui.widgets.chart import Chart
 from tui.widgets.keyline import KeyLine
 from tui.widgets.runtable import RunTable
 
-Wait = Callable[[Callable[[], object]], Awaitable[None]]
 
-
-class Seat:
+class Seat(User):
     """A user before the dashboard."""
-
-    def __init__(self, app: GoeApp, pilot: Pilot[None], wait: Wait) -> None:
-        self.app = app
-        self.pilot = pilot
-        self.wait = wait
-
-    def screen(self) -> str:
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
     def line(self) -> str:
         """The last line: its keys."""
         return self.screen().splitlines()[-1]
-
-    async def sees(self, text: str) -> None:
-        await self.wait(lambda: text in self.screen())
-
-    async def at(self, screen: type) -> None:
-        await self.wait(lambda: isinstance(self.app.screen, screen))
 
     async def listed(self) -> None:
         """The list stands."""

@@ -6,7 +6,7 @@ import shlex
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import pytest
 from conftest import Lab
 from textual.pilot import Pilot
 from textual.widgets import Input
+from user import User, Wait
 
 from goe.core.process import identify
 from goe.core.queuefile import load_queue
@@ -29,7 +30,6 @@ from tui.screens.queuelog import QueueLogScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.keytable import KeyTable
 
-Wait = Callable[[Callable[[], object]], Awaitable[None]]
 ROOT = Path(__file__).parents[2]
 TEXT = """# The top.
 [queue]
@@ -56,24 +56,12 @@ lr = 0.05
 """
 
 
-class Seat:
+class Seat(User):
     """A user before the queue's page."""
 
     def __init__(self, app: GoeApp, pilot: Pilot[None], wait: Wait, lab: Lab) -> None:
-        self.app = app
-        self.pilot = pilot
-        self.wait = wait
+        super().__init__(app, pilot, wait)
         self.lab = lab
-
-    def screen(self) -> str:
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
-
-    async def sees(self, text: str) -> None:
-        await self.wait(lambda: text in self.screen() or text in " ".join(self.screen().split()))
-
-    async def at(self, screen: type) -> None:
-        await self.wait(lambda: isinstance(self.app.screen, screen))
 
     async def choose(self, name: str) -> None:
         table = self.app.screen.query_one(KeyTable)

@@ -2,15 +2,15 @@
 
 import shlex
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from conftest import Lab
 from test_results_reading import evaluated
-from textual.pilot import Pilot
 from textual.widgets import Input, Static
+from user import User, Wait
 
 from goe.core.report import NOTHING
 from goe.core.table import CONVENTION
@@ -26,36 +26,19 @@ from tui.screens.several import SeveralScreen
 from tui.screens.tablefile import TableFileScreen
 from tui.widgets.resultstable import ResultsTable
 
-Wait = Callable[[Callable[[], object]], Awaitable[None]]
 
-
-class Seat:
+class Seat(User):
     """A user before the results."""
-
-    def __init__(self, app: GoeApp, pilot: Pilot[None], wait: Wait) -> None:
-        self.app = app
-        self.pilot = pilot
-        self.wait = wait
 
     @property
     def table(self) -> ResultsTable:
         return self.app.screen.query_one(ResultsTable)
 
-    def screen(self) -> str:
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
-
     def line(self, text: str) -> str:
         return next(line for line in self.screen().splitlines() if text in line)
 
-    async def sees(self, text: str) -> None:
-        await self.wait(lambda: text in self.screen() or text in " ".join(self.screen().split()))
-
     async def sees_not(self, text: str) -> None:
         await self.wait(lambda: text not in self.screen())
-
-    async def at(self, screen: type) -> None:
-        await self.wait(lambda: isinstance(self.app.screen, screen))
 
     async def press(self, *keys: str) -> None:
         await self.pilot.press(*keys)

@@ -1,7 +1,7 @@
 """The list of runs under the user's hands: filter, order, folds, marks, columns, runs taken in hand."""
 
 import subprocess
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from conftest import Lab, newest
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Input, Static
+from user import User, Wait
 
 from goe.core.chart import PALETTE_DARK, colour_index
 from goe.core.process import ProcessId, identify
@@ -28,26 +29,18 @@ from tui.screens.runs import RunsScreen
 from tui.widgets.rowlist import RowList
 from tui.widgets.runtable import BAR, MARK, RunTable
 
-Wait = Callable[[Callable[[], object]], Awaitable[None]]
 
-
-class Desk:
+class Desk(User):
     """A user before the list of runs."""
 
     def __init__(self, app: GoeApp, pilot: Pilot[None], wait: Wait, said: list[Message]) -> None:
-        self.app = app
-        self.pilot = pilot
-        self.wait = wait
+        super().__init__(app, pilot, wait)
         self.said = said
         """Every message that was posted."""
 
     @property
     def table(self) -> RunTable:
         return next(screen for screen in self.app.screen_stack if isinstance(screen, RunsScreen)).query_one(RunTable)
-
-    def screen(self) -> str:
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
 
     def summary(self) -> str:
         return str(self.app.screen.query_one("#summary", Static).content)
@@ -65,12 +58,6 @@ class Desk:
 
     async def filter(self, text: str) -> None:
         await self.press("slash", *text)
-
-    async def sees(self, text: str) -> None:
-        await self.wait(lambda: text in self.screen())
-
-    async def at(self, screen: type) -> None:
-        await self.wait(lambda: isinstance(self.app.screen, screen))
 
 
 Sit = Callable[..., AbstractAsyncContextManager[Desk]]

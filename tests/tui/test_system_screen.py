@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from pathlib import Path
 import fake_nvml
 import pytest
 from conftest import Lab
-from textual.pilot import Pilot
+from user import User, Wait
 
 from goe.core.process import identify
 from goe.core.rundir import RunDir
@@ -31,23 +31,10 @@ A = {"uuid": "GPU-aa", "name": "Big [bold]", "bus": 1, "total": 80, "used": 10, 
 BARE = SystemFacts(
     "host", Pulse(0.0, Machine()), (), "none that NVML shows", (), (), (Disk(Path("/r"), None),), 1.0, ()
 )
-Wait = Callable[[Callable[[], object]], Awaitable[None]]
 
 
-class Seat:
+class Seat(User):
     """A user before the dashboard."""
-
-    def __init__(self, app: GoeApp, pilot: Pilot[None], wait: Wait) -> None:
-        self.app = app
-        self.pilot = pilot
-        self.wait = wait
-
-    def screen(self) -> str:
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
-
-    async def sees(self, text: str) -> None:
-        await self.wait(lambda: text in self.screen())
 
     async def press(self, key: str, screen: type) -> None:
         await self.pilot.press(key)

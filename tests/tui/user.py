@@ -1,0 +1,32 @@
+"""Somebody before the dashboard, as its tests have one: what is on the screen, and waiting for it."""
+
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
+
+from textual.pilot import Pilot
+
+from tui.app import GoeApp
+
+Wait: TypeAlias = Callable[[Callable[[], object]], Awaitable[None]]
+
+
+class User:
+    """Whoever presses the keys."""
+
+    def __init__(self, app: GoeApp, pilot: Pilot[None], wait: Wait) -> None:
+        self.app = app
+        self.pilot = pilot
+        self.wait = wait
+
+    def screen(self) -> str:
+        """Everything on the screen as text."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+    async def sees(self, text: str) -> None:
+        """Wait for a text, wherever its lines break."""
+        await self.wait(lambda: text in self.screen() or text in " ".join(self.screen().split()))
+
+    async def at(self, screen: type) -> None:
+        """Wait for a screen."""
+        await self.wait(lambda: isinstance(self.app.screen, screen))
