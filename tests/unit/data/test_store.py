@@ -140,6 +140,7 @@ def test_a_set_that_is_there_is_not_written_to(tmp_path: Path) -> None:
         (tar_of({"other/1.png": b""}), "set.bin holds other, not set; its publisher changed it"),
         (tar_of({"../../escaped": b""}), "set.bin can't be unpacked: .*outside the destination"),
     ],
+    ids=["no-archive", "other-folder", "escaping"],  # an archive holds the time it was made
 )
 def test_a_strange_archive_leaves_nothing(tmp_path: Path, content: bytes, finding: str) -> None:
     root = tmp_path / "deep" / "data"
