@@ -99,6 +99,9 @@ async def test_there_is_one_run_page(seat: Sit, worked: tuple[RunDir, int]) -> N
         await user.press("u", SystemScreen)
         table = user.app.screen.query_one(KeyTable)
         await user.wait(lambda: str(pid) in table._shown and table._shown[str(pid)][0][0] == run.run_id)
+        table.move_cursor(row=list(table._shown).index(str(pid)))
+        page = user.app.screen
+        await user.wait(lambda: isinstance(page, SystemScreen) and page.current)
         await user.pilot.press("i")
         await user.wait(lambda: isinstance(user.app.screen, RunScreen) and user.app.screen is not first)
         assert first not in user.app.screen_stack
