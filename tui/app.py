@@ -206,9 +206,7 @@ class GoeApp(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """As the screens: nothing is changed from a dashboard that only reads."""
-        if self.session.readonly and action.startswith("change_"):
-            return False
-        return super().check_action(action, parameters)
+        return super().check_action(action, parameters) if self.session.allows(action) else False
 
     async def action_results(self) -> None:
         """Show the evaluation table, or go back to it."""

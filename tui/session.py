@@ -23,3 +23,7 @@ class Session:
     """Whether nothing may be changed from here: no run, no file, no queue."""
     system: SystemSampler = field(default_factory=SystemSampler)
     """The one that looks at the machine."""
+
+    def allows(self, action: str) -> bool:
+        """Whether an action of this name may be taken: a `change_…` not from a dashboard that only looks."""
+        return not (self.readonly and action.startswith("change_"))

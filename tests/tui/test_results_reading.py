@@ -14,8 +14,8 @@ from goe.core.evalfile import stem
 from goe.core.forms import FORMATS
 from goe.core.records import EvalResult
 from goe.core.rundir import RunDir, read_json, write_json
+from tui.goecommand import GOE
 from tui.messages import Results
-from tui.reading.differences import GOE
 from tui.reading.evaluations import Evaluations
 from tui.reading.overview import Plan
 from tui.reading.results import ResultsReader, written

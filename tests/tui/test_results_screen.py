@@ -15,8 +15,8 @@ from user import User, Wait
 from goe.core.report import NOTHING
 from goe.core.table import CONVENTION
 from tui.app import GoeApp
+from tui.goecommand import GOE
 from tui.memory import Memory
-from tui.reading.differences import GOE
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen

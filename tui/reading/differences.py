@@ -4,7 +4,6 @@ They need scipy, which takes a second to import and memory that the dashboard do
 """
 
 import subprocess
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +12,8 @@ from typing import Any
 import msgspec
 
 from goe.core.results import Difference, Row
+from tui.goecommand import GOE
 
-GOE = [sys.executable, "-P", "-c", "import cli; cli.main()"]
 _KEYS = ("experiment", "config", "id_dataset", "model", "score", "protocol", "checkpoint", "test_set", "metric")
 
 

@@ -48,9 +48,7 @@ class GoeScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Where nothing may be changed from here, every `change_…` is refused and left out of the keys."""
-        if self.session.readonly and action.startswith("change_"):
-            return False
-        return super().check_action(action, parameters)
+        return super().check_action(action, parameters) if self.session.allows(action) else False
 
     def render(self) -> RenderableType:
         """The screen's ground; one line on it where the terminal is too small for the rest."""

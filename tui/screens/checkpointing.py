@@ -3,7 +3,6 @@
 import asyncio
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +18,7 @@ from goe.core.pruning import Keep, Pruning, needed_by, plan_pruning, prune
 from goe.core.rundir import RunDir
 from goe.launch.detached import last_lines
 from goe.launch.local import children
+from tui.goecommand import GOE
 from tui.messages import Checkpoint
 from tui.screens.choose import AskScreen, ChooseScreen
 from tui.screens.confirm import ConfirmScreen, MessageScreen
@@ -115,7 +115,7 @@ class Checkpointing:
         try:
             with log.open("wb") as file:
                 child = subprocess.Popen(
-                    [sys.executable, "-P", "-m", "cli", *words],
+                    [*GOE, *words],
                     stdin=subprocess.DEVNULL,
                     stdout=file,
                     stderr=file,

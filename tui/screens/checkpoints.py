@@ -68,9 +68,7 @@ class CheckpointsPane(Vertical):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Nothing is changed under --readonly."""
-        if action.startswith("change_") and self._session.readonly:
-            return False
-        return super().check_action(action, parameters)
+        return super().check_action(action, parameters) if self._session.allows(action) else False
 
     def on_data_table_row_selected(self, event: KeyTable.RowSelected) -> None:
         """Enter, or a click on the cursor's row: what can be done."""

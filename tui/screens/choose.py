@@ -79,11 +79,15 @@ class ChooseScreen(ModalScreen[str | None]):
 
     def action_move(self, step: int) -> None:
         """Mark another one, also from the filter."""
-        found = self.query_one(OptionList)
-        if step > 0:
-            found.action_cursor_down()
-        else:
-            found.action_cursor_up()
+        move_mark(self.query_one(OptionList), step)
+
+
+def move_mark(options: OptionList, step: int) -> None:
+    """Mark the next or previous one, whoever has the keys."""
+    if step > 0:
+        options.action_cursor_down()
+    else:
+        options.action_cursor_up()
 
 
 class AskScreen(ModalScreen[str | None]):

@@ -12,6 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.screens.choose import move_mark
 from tui.widgets.resultstable import printable
 
 
@@ -130,8 +131,4 @@ class SeveralScreen(ModalScreen[frozenset[str] | None]):
 
     def action_move(self, step: int) -> None:
         """Another one."""
-        found = self.query_one(OptionList)
-        if step > 0:
-            found.action_cursor_down()
-        else:
-            found.action_cursor_up()
+        move_mark(self.query_one(OptionList), step)
