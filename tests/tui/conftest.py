@@ -1,6 +1,7 @@
 """Real run directories, built through goe.core as worker, supervisor and evaluation would."""
 
 import asyncio
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,10 +10,11 @@ import msgspec
 import pytest
 
 from goe.core.config import RunConfig
-from goe.core.process import ProcessId, myself
+from goe.core.process import ProcessId, identify, myself
 from goe.core.queuefile import parse_queue
 from goe.core.records import CheckpointIndex, EvalResult, Exit, Launch, Metric, Phase, Status, Values
 from goe.core.rundir import Attempt, RunDir, write_json
+from goe.launch.detached import QueueMark
 
 DEAD = ProcessId(pid=1, start="0", boot="none", host=myself().host)
 QUEUE = """
@@ -150,6 +152,21 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     made = Lab(tmp_path)
     made.queue.write_text(QUEUE)
     return made
+
+
+@pytest.fixture
+def at_work(lab: Lab) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that stands for a queue at work on the lab's file."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        found = identify(process.pid)
+        assert found is not None
+        word = QueueMark(
+            pid=found.pid, start=found.start, boot=found.boot, host=found.host, queue=str(lab.queue), since=1000.0
+        )
+        lab.runs.mkdir(exist_ok=True)
+        write_json(lab.runs / ".queue.json", word)
+        yield process
+        process.kill()
 
 
 @pytest.fixture

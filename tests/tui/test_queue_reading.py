@@ -1,22 +1,24 @@
 """What the queue's page is told: the file in its order, the state of its runs, what they wait for."""
 
-import subprocess
 import time
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 from conftest import Lab
 
-from goe.core.process import identify, myself
+from goe.core.process import myself
 from goe.core.queuefile import load_queue
 from goe.core.records import Launch
 from goe.core.rundir import RunDir, write_json
 from goe.core.state import RunState
-from goe.launch.detached import QueueMark
+from goe.launch.detached import QueueMark, queue_mark
 from goe.launch.status import queue_status
 from tui.messages import QueueFacts, QueueLog
 from tui.reading.queue import QueueLogReader, QueueReader
+
+if TYPE_CHECKING:
+    import subprocess
 
 TEXT = """
 [queue]
@@ -46,18 +48,12 @@ sweep = { lr = [0.1, 0.05] }
 
 
 @pytest.fixture
-def mark(lab: Lab) -> Iterator[QueueMark]:
+def mark(lab: Lab, at_work: "subprocess.Popen[bytes]") -> QueueMark:
     """The word of a queue at work, on the lab's file."""
-    with subprocess.Popen(["sleep", "600"]) as process:
-        found = identify(process.pid)
-        assert found is not None
-        word = QueueMark(
-            pid=found.pid, start=found.start, boot=found.boot, host=found.host, queue=str(lab.queue), since=1000.0
-        )
-        lab.runs.mkdir(exist_ok=True)
-        write_json(lab.runs / ".queue.json", word)
-        yield word
-        process.kill()
+    found = queue_mark(lab.runs)
+    assert found is not None
+    assert found.pid == at_work.pid
+    return found
 
 
 def facts_of(reader: QueueReader) -> QueueFacts:

@@ -6,7 +6,7 @@ import shlex
 import stat
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
@@ -16,10 +16,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 from user import User, Wait
 
-from goe.core.process import identify
 from goe.core.queuefile import load_queue
-from goe.core.rundir import write_json
-from goe.launch.detached import QueueMark, queue_mark
+from goe.launch.detached import queue_mark
 from goe.launch.local import children
 from tui.app import GoeApp
 from tui.screens.confirm import ConfirmScreen, MessageScreen
@@ -105,21 +103,6 @@ def seat(lab: Lab, wait_until: Wait) -> Sit:
             yield user
 
     return sit
-
-
-@pytest.fixture
-def at_work(lab: Lab) -> Iterator["subprocess.Popen[bytes]"]:
-    """A process that stands for a queue at work."""
-    with subprocess.Popen(["sleep", "600"]) as process:
-        found = identify(process.pid)
-        assert found is not None
-        word = QueueMark(
-            pid=found.pid, start=found.start, boot=found.boot, host=found.host, queue=str(lab.queue), since=1000.0
-        )
-        lab.runs.mkdir(exist_ok=True)
-        write_json(lab.runs / ".queue.json", word)
-        yield process
-        process.kill()
 
 
 def as_the_command(lab: Lab, *commands: str, text: str = TEXT) -> str:
