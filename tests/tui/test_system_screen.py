@@ -40,6 +40,12 @@ class Seat(User):
         await self.pilot.press(key)
         await self.wait(lambda: isinstance(self.app.screen, screen))
 
+    async def stand_on(self, pid: int) -> None:
+        """The cursor on this process: runs of other tests on this machine are listed too."""
+        table = self.app.screen.query_one(KeyTable)
+        await self.wait(lambda: str(pid) in table._shown)
+        table.move_cursor(row=list(table._shown).index(str(pid)))
+
 
 Sit = Callable[..., AbstractAsyncContextManager[Seat]]
 
@@ -81,7 +87,7 @@ async def test_the_page_opens_the_run_of_a_process(seat: Sit, worked: tuple[RunD
         await user.wait(lambda: table._shown[str(pid)][0][0] == run.run_id)
         row = next(line for line in user.screen().splitlines() if "4.0 GiB" in line)
         assert "sleep 600" in row
-        table.move_cursor(row=list(table._shown).index(str(pid)))
+        await user.stand_on(pid)
         await user.press("enter", RunScreen)
         await user.press("u", SystemScreen)  # back to it from the run's page
         await user.press("t", ResultsScreen)
@@ -99,7 +105,7 @@ async def test_there_is_one_run_page(seat: Sit, worked: tuple[RunDir, int]) -> N
         await user.press("u", SystemScreen)
         table = user.app.screen.query_one(KeyTable)
         await user.wait(lambda: str(pid) in table._shown and table._shown[str(pid)][0][0] == run.run_id)
-        table.move_cursor(row=list(table._shown).index(str(pid)))
+        await user.stand_on(pid)
         page = user.app.screen
         await user.wait(lambda: isinstance(page, SystemScreen) and page.current)
         await user.pilot.press("i")
@@ -121,14 +127,21 @@ async def test_leaving_ends_the_reading_and_o_sorts(seat: Sit, worked: tuple[Run
         await user.wait(lambda: "system" not in user.app.poller._readers)
 
 
-async def test_a_process_of_no_run_opens_nothing(seat: Sit) -> None:
-    with subprocess.Popen(["sleep", "600"]) as stranger:
-        async with seat({**A, "processes": [{"pid": stranger.pid, "memory": 4}]}) as user:
-            await user.press("u", SystemScreen)
-            await user.sees("sleep 600")
-            await user.press("enter", SystemScreen)
-            await user.sees("belongs to no run")
-        stranger.kill()
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """The pid of a process that belongs to no run."""
+    with subprocess.Popen(["sleep", "600"]) as process:
+        yield process.pid
+        process.kill()
+
+
+async def test_a_process_of_no_run_opens_nothing(seat: Sit, stranger: int) -> None:
+    async with seat({**A, "processes": [{"pid": stranger, "memory": 4}]}) as user:
+        await user.press("u", SystemScreen)
+        await user.sees("sleep 600")
+        await user.stand_on(stranger)
+        await user.press("enter", SystemScreen)
+        await user.sees("belongs to no run")
 
 
 async def test_the_line_beside_the_summary(seat: Sit, lab: Lab) -> None:
