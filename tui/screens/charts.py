@@ -126,7 +126,7 @@ class ChartsScreen(GoeScreen):
 
     def action_back(self) -> None:
         """Leave the charts."""
-        if self.is_current:
+        if self.is_active:
             self.dismiss()
 
 

@@ -102,7 +102,7 @@ class HistogramScreen(GoeScreen):
 
     def action_back(self) -> None:
         """Leave the histograms."""
-        if self.is_current:
+        if self.is_active:
             self.dismiss()
 
 

@@ -169,7 +169,8 @@ class RunScreen(RunControl):
         self._overview = overview
         if self._wants_diff:
             self.action_diff()
-        if overview.problem is None and all(view.run_id != self._view.run_id for view in overview.views):
+        listed = any(view.run_id == self._view.run_id for view in overview.views)
+        if self.is_active and not (listed or overview.problem or overview.unread):  # else what is above is left first
             self.notify(f"{self._view.run_id} is gone: its folder was removed", severity="warning", markup=False)
             self.action_back_out()
 
@@ -246,7 +247,7 @@ class RunScreen(RunControl):
 
     def action_back_out(self) -> None:
         """Leave the page."""
-        if self.is_current:
+        if self.is_active:
             self.dismiss()
 
     def _read_log(self) -> None:
