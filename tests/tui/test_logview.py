@@ -256,3 +256,18 @@ async def test_selected_text_is_marked_and_copied() -> None:
         assert app.screen.get_selected_text() == "line\nsecond"
         backgrounds = [s.style.bgcolor for s in app.log_view.render_line(0) if s.style]
         assert len(set(backgrounds)) == 2
+
+
+async def test_a_scrollbar_below_does_not_hide_the_newest_line() -> None:
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        app.give(*numbered(0, 20), "x" * 300, *numbered(21, 31))
+        await pilot.pause()
+        view = app.log_view
+        assert view.show_horizontal_scrollbar
+        rows = view.scrollable_content_region.height
+        assert rows == SIZE[1] - 1
+        assert app.shown()[:rows] == numbered(31 - rows, 31)
+        await pilot.press("up", "up", "down", "down")
+        assert view.follow
+        assert app.shown()[:rows] == numbered(31 - rows, 31)

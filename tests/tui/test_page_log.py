@@ -1,5 +1,6 @@
 """The log reader against plain Python over the whole file: the same lines, whatever the file and wherever one looks."""
 
+from io import FileIO
 from pathlib import Path
 
 import pytest
@@ -224,3 +225,24 @@ def test_patterns(words: str, regex: bool, line: str, found: list[tuple[int, int
 def test_a_wrong_expression_is_refused() -> None:
     with pytest.raises(UserError, match="unterminated"):
         _ = Pattern("[a", regex=True).compiled
+
+
+class CountedFile(FileIO):
+    """A file that is not buffered, and how often it was read."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        return super().read(size)
+
+
+def test_a_long_line_is_read_in_blocks(tmp_path: Path) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(b"x" * 6_400 + b" loss\nloss\n")
+    search = logsearch.LogSearch(Pattern("loss"))
+    with CountedFile(path, "r") as file:
+        search.turn(file, path.stat().st_size)
+        assert not search.busy
+        assert search.hits.share == 1.0
+        assert file.reads <= 3 * 6_400 / logsearch.BLOCK

@@ -110,11 +110,15 @@ class LogSearch:
         return [] if self.wanted.surely_absent(data) else _matching(self.wanted, data, begin)
 
     def _rest_of_line(self, file: BinaryIO) -> bytes:
+        """In blocks: the file is not buffered, and `readline` would ask the kernel for each byte."""
         parts: list[bytes] = []
-        while sum(map(len, parts)) < LONGEST and file.tell() < self._size:
-            parts.append(file.readline(min(BLOCK, self._size - file.tell())))
-            if not parts[-1] or parts[-1].endswith(b"\n"):
+        taken = 0
+        while taken < LONGEST and (part := file.read(min(BLOCK, self._size - file.tell()))):
+            end = part.find(b"\n") + 1
+            parts.append(part[:end] if end else part)
+            if end:
                 break
+            taken += len(part)
         return b"".join(parts)
 
 

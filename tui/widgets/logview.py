@@ -77,7 +77,7 @@ class LogView(ScrollView, can_focus=True):
     @property
     def visible_rows(self) -> list[Row]:
         """Those on the screen."""
-        return self._rows[self._top : self._top + self.size.height]
+        return self._rows[self._top : self._top + self._height]
 
     @property
     def at_end(self) -> bool:
@@ -93,7 +93,7 @@ class LogView(ScrollView, can_focus=True):
 
     @property
     def _last_top(self) -> int:
-        return max(0, len(self._rows) - self.size.height)
+        return max(0, len(self._rows) - self._height)
 
     def show_page(self, page: LogPage) -> None:
         """Show this part of the log; a reader above the end keeps the lines in view."""
@@ -151,14 +151,14 @@ class LogView(ScrollView, can_focus=True):
             return
         ends = rows[-1].line.end >= self._page.size or target == 0
         row = row_at(rows, target)
-        if row + self.size.height > len(rows) and not ends:
+        if row + self._height > len(rows) and not ends:
             return  # the lines below it are still to come
         self._target = None
-        self._go(max(0, row - self.size.height // 4))
+        self._go(max(0, row - self._height // 4))
 
     def _go(self, top: int) -> None:
         """Put row `top` first, as far as there are rows, and ask for more when they become few."""
-        height = self.size.height
+        height = self._height
         moved = min(max(0, top), self._last_top)
         if moved != self._top:
             self._top = moved
@@ -173,7 +173,7 @@ class LogView(ScrollView, can_focus=True):
         self.post_message(self.Moved())
 
     def _ask(self, place: int | None) -> None:
-        wanted = (place, max(200, 4 * self.size.height))
+        wanted = (place, max(200, 4 * self._height))
         if wanted != self._asked:
             self._asked = wanted
             self.post_message(self.Wanted(*wanted))
@@ -203,7 +203,7 @@ class LogView(ScrollView, can_focus=True):
 
     def action_pages(self, count: int) -> None:
         """Move by pages, a row of the old one staying in view."""
-        self.action_rows(count * max(1, self.size.height - 1))
+        self.action_rows(count * max(1, self._height - 1))
 
     def action_top(self) -> None:
         """Go to the first line of the file."""
@@ -229,16 +229,30 @@ class LogView(ScrollView, can_focus=True):
     def on_click(self, event: events.Click) -> None:
         """A click on the mark's column goes there."""
         place = event.get_content_offset(self)
-        if place is not None and place.x == self.size.width - 1 and self._page.size:
-            self.seek(self._page.size * place.y // max(1, self.size.height))
+        if place is not None and place.x == self._width - 1 and self._page.size:
+            self.seek(self._page.size * place.y // max(1, self._height))
 
     def on_resize(self, _: events.Resize) -> None:
         """Fewer or more rows; the end stays in view."""
         self._lay_out()
 
+    def watch_show_horizontal_scrollbar(self) -> None:
+        """It takes the last row, or gives it back."""
+        self._go(self._last_top if self.follow else self._top)
+        self.refresh()
+
+    @property
+    def _width(self) -> int:
+        return self.scrollable_content_region.width
+
+    @property
+    def _height(self) -> int:
+        """Rows for lines; `size` has the scrollbar's too."""
+        return self.scrollable_content_region.height
+
     @property
     def _text_width(self) -> int:
-        return max(1, self.size.width - 1)
+        return max(1, self._width - 1)
 
     def render_line(self, y: int) -> Strip:
         """Textual's Line API: the row y rows below the top of the view."""
@@ -256,7 +270,7 @@ class LogView(ScrollView, can_focus=True):
 
     def _mark_at(self, y: int) -> str:
         """A block where the view is in the file, unless all of it is in view."""
-        rows, size, height = self.visible_rows, self._page.size, self.size.height
+        rows, size, height = self.visible_rows, self._page.size, self._height
         if not rows or not size or (rows[0].line.start == 0 and rows[-1].line.end >= size):
             return " "
         first = min(height - 1, round(rows[0].line.start / size * height))
