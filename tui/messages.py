@@ -72,6 +72,8 @@ class RunDetail:
     surface: Field | None = None
     """Confidence over the plane, of a spiral run after its evaluation."""
     surface_problem: str | None = None
+    checkpoints_problem: str | None = None
+    """Why the folder of the checkpoints can't be read."""
 
 
 Fields = tuple[tuple[str, str], ...]
@@ -164,6 +166,8 @@ class LogPage:
     life: int = 0
     """Goes up when the file is replaced or shrinks, and places in it mean nothing any more."""
     hits: Hits | None = None
+    problem: str | None = None
+    """Why the file can't be read, in the system's words."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,12 +26,14 @@ class LineTail:
         """Whether the last `poll` stopped at its limit and the next one should follow at once."""
         self.restarted = False
         """Whether the last `poll` found that what had been read before is no longer the file's."""
+        self.problem: str | None = None
+        """Why the last `poll` could not read a file that is there."""
         self._inode = 0
         self._stamp: Stamp | None = None
 
     def poll(self, limit: int = -1) -> bytes:
         """The lines that are new, of about `limit` bytes and at least one line; all of them without a limit."""
-        self.restarted = False
+        self.restarted, self.problem = False, None
         stamp = stamp_of(self.path)
         if stamp is None:
             self._forget()
@@ -42,9 +44,12 @@ class LineTail:
                 self._look(os.fstat(file.fileno()))
                 file.seek(self.offset)
                 return self._take(file, limit)
-        except OSError:
+        except FileNotFoundError:
             self._forget()
-            return b""
+        except OSError as error:
+            self._forget()
+            self.problem = f"{self.path}: can't be read: {error.strerror}"
+        return b""
 
     def _forget(self) -> None:
         """The file is gone: whatever comes in its place is another one, even if it is given the same inode."""

@@ -157,6 +157,10 @@ def test_a_file_that_is_gone_leaves_what_was_read(run: RunDir) -> None:
     run.metrics_file.unlink()
     assert reader.read() is None
     run.metrics_file.mkdir()
+    found = reader.read()
+    assert found is not None
+    assert found.problem == f"{run.metrics_file}: can't be read: Is a directory"
+    assert found.train.step.tolist() == [1, 2]
     assert reader.read() is None
     run.metrics_file.rmdir()
     run.metrics_file.write_bytes(lines(*map(train, range(3, 9))))

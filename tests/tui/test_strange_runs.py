@@ -1,5 +1,8 @@
 """Runs and files that go away, may not be read or hold what nobody expects, while the dashboard shows them."""
 
+import shutil
+
+import pytest
 import test_app
 from conftest import Lab
 from test_app import Sit
@@ -30,3 +33,25 @@ async def test_a_run_removed_below_another_screen_closes_its_page_afterwards(lab
         await user.pilot.press("escape")
         await user.at(RunsScreen)
         await user.sees("is gone")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("metrics.jsonl", "metrics.jsonl: can't be read: Is a directory"),
+        ("train.log", "! log: can't be read: Is a directory"),
+        ("checkpoints", "checkpoints: can't be read: Not a directory"),
+    ],
+)
+async def test_what_is_there_but_cant_be_read_is_not_called_missing(lab: Lab, seat: Sit, name: str, said: str) -> None:
+    run = lab.done()
+    path = run.path / name
+    if path.is_dir():
+        shutil.rmtree(path)
+        path.write_bytes(b"")
+    else:
+        path.unlink(missing_ok=True)
+        path.mkdir()
+    async with seat(160, 45) as user:
+        await user.open(run)
+        await user.sees(said)

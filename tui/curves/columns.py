@@ -39,4 +39,4 @@ class RunCurves:
     read: float = 1.0
     """Share of the file that is in here; below 1 the curves are a coarse first look, spread over the whole file."""
     problem: str | None = None
-    """Why there are no curves, where reading them failed altogether."""
+    """Why they can't be read, or not any more."""

@@ -32,6 +32,7 @@ class CurveReader:
         self._stale = True
         """Whether what was posted last lacks something."""
         self._cut = False
+        self._problem: str | None = None
         self._next_glance = 0.0
 
     @property
@@ -47,9 +48,10 @@ class CurveReader:
         table = self._advance()
         if self._lines.more:
             return self._glance(run, table)
-        if not self._stale and self._cut == self._lines.cut:
+        lines = self._lines
+        if not self._stale and (self._cut, self._problem) == (lines.cut, lines.problem):
             return None
-        self._stale, self._cut = False, self._lines.cut
+        self._stale, self._cut, self._problem = False, lines.cut, lines.problem
         return self._curves(table)
 
     def _advance(self) -> "RecordTable":
@@ -80,7 +82,8 @@ class CurveReader:
 
     def _curves(self, table: "RecordTable", *, read: float = 1.0) -> RunCurves:
         train, epochs = table.train.snapshot(), table.epochs.snapshot()
-        return RunCurves(self.run.run_id, train, epochs, table.bad, read == 1.0 and self._lines.cut, read)
+        cut = read == 1.0 and self._lines.cut
+        return RunCurves(self.run.run_id, train, epochs, table.bad, cut, read, self._lines.problem)
 
     def _broken(self, view: RunView) -> RunCurves:
         from tui.curves.growing import RecordTable

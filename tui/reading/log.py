@@ -56,17 +56,19 @@ class LogReader:
 
     def read(self) -> LogPage | None:
         """The part asked for, or as much of it as a few milliseconds allow; None where nothing is new."""
-        search, complete = None, True
+        search, complete, problem = None, True, None
         try:
             with self.path.open("rb", buffering=0) as file:
                 complete = self._fill(file)
                 search = self._search
                 if search is not None:
                     search.turn(file, self._size)
-        except OSError:
+        except FileNotFoundError:
             pass  # none yet, or just replaced
+        except OSError as error:
+            problem = error.strerror
         self.period = 0.5 if complete and (search is None or not search.busy) else 0.0
-        page = LogPage((*self._above, *self._below), self._size, self._life, search.hits if search else None)
+        page = LogPage((*self._above, *self._below), self._size, self._life, search.hits if search else None, problem)
         if page == self._told:
             return None
         self._told = page

@@ -1,6 +1,7 @@
 """Everything the page of one run shows but its curves."""
 
 import contextlib
+import os
 import time
 from pathlib import Path
 
@@ -38,7 +39,19 @@ class RunReader:
             read_checkpoints(run),
             self._surface.field,
             self._surface.problem,
+            unlisted(run.checkpoints),
         )
+
+
+def unlisted(folder: Path) -> str | None:
+    """Why a folder that is there can't be listed."""
+    try:
+        os.scandir(folder).close()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return f"{folder}: can't be read: {error.strerror}"
+    return None
 
 
 def read_checkpoints(run: RunDir) -> tuple[Checkpoint, ...]:

@@ -129,6 +129,8 @@ class LogPane(Vertical):
 
     def _words(self) -> list[str]:
         view, page = self.view, self._page
+        if page.problem:
+            return [f"! log: can't be read: {page.problem}"]
         if not page.size:
             return ["log: empty so far"]
         words = [f"log {size(page.size)}", "following" if view.follow else f"{view.share:.0%}, f follows"]

@@ -71,7 +71,8 @@ def alerts(detail: RunDetail, curves: RunCurves | None = None) -> str:
     """What went wrong, a line each; empty when nothing did. A cut record is none while the run writes on."""
     bad = curves.bad + (curves.cut and not detail.view.is_live) if curves else 0
     warning = detail.view.status.warning if detail.view.status else None
-    lines = [line for line in (detail.view.problem, warning, curves.problem if curves else None) if line]
+    problems = (detail.view.problem, warning, curves.problem if curves else None, detail.checkpoints_problem)
+    lines = [line for line in problems if line]
     if bad:
         lines.append(f"{bad} bad metrics record{'s' if bad > 1 else ''} left out: damaged lines in metrics.jsonl")
     lines += [f"checkpoint {one.name}: {one.problem}" for one in detail.checkpoints if one.problem]
