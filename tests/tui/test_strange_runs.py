@@ -55,3 +55,22 @@ async def test_what_is_there_but_cant_be_read_is_not_called_missing(lab: Lab, se
     async with seat(160, 45) as user:
         await user.open(run)
         await user.sees(said)
+
+
+async def test_a_runs_folder_that_goes_away_and_comes_back(lab: Lab, seat: Sit) -> None:
+    run = lab.running()
+    away = lab.runs.with_name("away")
+    async with seat() as user:
+        await user.open(run)
+        runs = next(screen for screen in user.app.screen_stack if isinstance(screen, RunsScreen))
+        await user.wait(lambda: runs.views)
+        lab.runs.rename(away)
+        await user.wait(lambda: not runs.views)
+        user.app.action_refresh_now()
+        await user.pilot.pause()
+        assert isinstance(user.app.screen, RunScreen)
+        await user.pilot.press("escape")
+        await user.at(RunsScreen)
+        await user.sees("is gone; its runs are shown again once it is back")
+        away.rename(lab.runs)
+        await user.sees("1 running")

@@ -104,11 +104,15 @@ class RunsFolder:
         self.path = path
         self._runs: dict[str, RunDir] = {}
         self._stamp: Stamp | None = None
+        self._was_there = False
         self._until = 0.0
 
     def runs(self) -> dict[str, RunDir]:
-        """Every run by name; one that stays is the same object. Raises RunError if the folder can't be read."""
+        """Every run by name; one that stays is the same object. Raises RunError if the folder can't be read, or not any more."""
         stamp = stamp_of(self.path)
+        if stamp is None and self._was_there:  # unmounted, say; one that never was is no problem
+            raise RunError(f"{self.path}: is gone; its runs are shown again once it is back")
+        self._was_there = stamp is not None
         if stamp is None or stamp != self._stamp or time.monotonic() > self._until:
             self._runs = {run.run_id: self._runs.get(run.run_id, run) for run in find_runs(self.path)}
             settled = stamp is not None and abs(time.time_ns() - stamp.changed) > FRESH_NS
