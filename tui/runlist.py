@@ -7,8 +7,8 @@ import msgspec
 
 from goe.core.errors import ConfigError
 from goe.core.overview import RunView
-from goe.core.runfields import experiment, sort_views
-from goe.core.runfolds import Fold, fold
+from goe.core.runfields import experiment, field, is_text, sort_views
+from goe.core.runfolds import Fold, fold, mean
 from goe.core.runquery import EVERYTHING, Query, parse_query
 
 
@@ -60,12 +60,12 @@ def shown_runs(views: Sequence[RunView], look: Look, query: Query, metrics: Coll
         return found
 
 
-def lines(shown: Sequence[RunView], look: Look) -> list[Line]:
-    """A line for each run, or for each experiment where seeds are folded."""
+def lines(shown: Sequence[RunView], look: Look, metrics: Collection[str] = ()) -> list[Line]:
+    """A line for each run, or for each experiment where seeds are folded; those in the order of the means they show."""
     if not look.folded:
         return [Line(view.run_id, (view,)) for view in shown]
     found: list[Line] = []
-    for each in fold(shown):
+    for each in _by_mean(fold(shown), look, metrics):
         if len(each.views) == 1:
             found.append(Line(each.views[0].run_id, each.views, parent=""))
             continue
@@ -73,6 +73,23 @@ def lines(shown: Sequence[RunView], look: Look) -> list[Line]:
         found.append(Line(each.key, each.views, each, is_open))
         found += [Line(view.run_id, (view,), parent=each.key) for view in each.views if is_open]
     return found
+
+
+def _by_mean(folds: list[Fold], look: Look, metrics: Collection[str]) -> list[Fold]:
+    """Where the order is not one of numbers: as their first seeds stand."""
+    if not look.sort or is_text(look.sort):
+        return folds
+    try:
+        read = field(look.sort, metrics)
+    except ConfigError:
+        return folds
+    means = {each.key: mean(each.views, read) for each in folds}
+    known = {key: found.value for key, found in means.items() if found is not None}
+    measured = [each for each in folds if each.key in known]
+    return [
+        *sorted(measured, key=lambda each: known[each.key], reverse=look.descending),
+        *(each for each in folds if each.key not in known),
+    ]
 
 
 def understood(text: str, metrics: Collection[str]) -> tuple[Query, str]:

@@ -171,7 +171,7 @@ class RunsScreen(RunControl):
         appears = bool(views) and not table.display
         table.display = bool(views)
         order = (self._look.sort, self._look.descending)
-        table.show_lines(lines(self._shown, self._look), self._marked, self._columns(), order)
+        table.show_lines(lines(self._shown, self._look, self._metrics), self._marked, self._columns(), order)
         if appears and not self.query_one(FilterLine).has_focus_within:
             table.focus()
         self._show_current()

@@ -96,19 +96,24 @@ def summarise(views: Sequence[RunView], now: float, *, queue_alive: bool) -> str
 def queue_eta(views: Sequence[RunView], now: float) -> float | None:
     """Seconds until every live and queued run is done, as many at once as are live now; None where nobody can tell.
 
-    A queued run is taken to last as long as ended and live runs of its kind do on average, or as all do.
+    A queued run, and one that only begins, is taken to last as long as ended and live runs of its kind do on average,
+    or as all do. Held ones are not waited for.
     """
-    live = [view for view in views if view.is_live]
-    left = [view.status.eta_s if view.status else None for view in live]
-    known = [seconds for seconds in left if seconds is not None]
-    if not live or len(known) < len(left):
-        return None
     expected = expected_length(views, now)
-    lengths = [expected(view) for view in views if view.state is RunState.QUEUED]
-    if None in lengths:
+    live = [_left(view, now, expected) for view in views if view.is_live]
+    queued = [expected(view) for view in views if view.state is RunState.QUEUED and not view.held]
+    known = [seconds for seconds in live + queued if seconds is not None]
+    if not live or len(known) < len(live) + len(queued):
         return None
-    rest = sum(length for length in lengths if length is not None)
-    return max(*known, (sum(known) + rest) / len(live))
+    return max(*known[: len(live)], sum(known) / len(live))
+
+
+def _left(view: RunView, now: float, expected: Callable[[RunView], float | None]) -> float | None:
+    if view.status is not None and view.status.eta_s is not None:
+        return view.status.eta_s
+    length = expected(view)
+    begun = view.launch.started if view.launch else now
+    return None if length is None else max(0.0, length - (now - begun))
 
 
 def expected_length(views: Iterable[RunView], now: float) -> Callable[[RunView], float | None]:
