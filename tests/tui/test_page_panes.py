@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import msgspec
+import pytest
 import test_app
 from conftest import Lab, newest
 from test_app import Sit
@@ -19,6 +20,7 @@ from tui.screens.choose import AskScreen, ChooseScreen
 from tui.screens.confirm import ConfirmScreen, MessageScreen
 from tui.screens.diff import DiffScreen
 from tui.screens.run import RunScreen
+from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.fields import FieldsView
 from tui.widgets.logpane import LogPane, SearchLine
 from tui.widgets.logview import LogView
@@ -42,6 +44,18 @@ def whole_checkpoint(lab: Lab, run: RunDir, name: str, epoch: int) -> None:
         hashlib.sha256((run.checkpoints / file).read_bytes()).hexdigest() for file in (index.weights, index.state)
     ]
     write_json(path, msgspec.structs.replace(index, weights_sha256=digests[0], state_sha256=digests[1]))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_the_log_is_searched_from_any_pane(lab: Lab, seat: Sit, size: tuple[int, int]) -> None:
+    run = lab.running()
+    write_log(run)
+    async with seat(*size) as user:
+        await user.open(run)
+        await user.wait(lambda: isinstance(user.app.focused, ChartGrid))
+        await user.pilot.press("slash", *"error", "enter")
+        await user.sees("“error” in 3 lines")
+        await user.sees("line 1500 Error")
 
 
 async def test_a_search_through_the_log(lab: Lab, seat: Sit) -> None:

@@ -113,3 +113,16 @@ def test_the_whole_x_axis_is_that_of_every_kind_of_record() -> None:
 
 def test_letters() -> None:
     assert [letter(place) for place in (0, 25, 26, 51, 52)] == ["a", "z", "A", "Z", "a"]
+
+
+def test_seeds_of_one_experiment_have_colours_of_their_own() -> None:
+    seeds = [Member(f"a-s{seed}", "a", "g", 5, run(loss=[1]), seed) for seed in (1, 2, 3)]
+    (panel,) = overlay_panels(seeds, seeds=False)
+    assert [source.colour for source in panel.sources] == [1, 2, 3]
+    assert not panel.signed
+    (panel,) = overlay_panels(seeds, seeds=True)
+    assert [source.colour for source in panel.sources] == [5]
+    other = Member("b-s1", "b", "h", 2, run(loss=[1]), 1)
+    (panel,) = overlay_panels([*seeds, other], seeds=False)
+    assert [source.colour for source in panel.sources] == [5, 5, 5, 2]
+    assert panel.signed

@@ -74,3 +74,10 @@ async def test_a_runs_folder_that_goes_away_and_comes_back(lab: Lab, seat: Sit) 
         await user.sees("is gone; its runs are shown again once it is back")
         away.rename(lab.runs)
         await user.sees("1 running")
+
+
+async def test_no_runs_and_a_queue_file_with_a_mistake(lab: Lab, seat: Sit) -> None:
+    lab.queue.write_text("[[experiment]]\nepochs = 0\n")
+    async with seat() as user:
+        await user.sees(f"Mend {lab.queue} (Q, then e)")
+        assert "README.md" not in user.screen()

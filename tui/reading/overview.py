@@ -108,7 +108,7 @@ class RunsFolder:
         self._until = 0.0
 
     def runs(self) -> dict[str, RunDir]:
-        """Every run by name; one that stays is the same object. Raises RunError if the folder can't be read, or not any more."""
+        """Every run by name; one that stays is the same object. Raises RunError if the folder is unreadable or gone."""
         stamp = stamp_of(self.path)
         if stamp is None and self._was_there:  # unmounted, say; one that never was is no problem
             raise RunError(f"{self.path}: is gone; its runs are shown again once it is back")

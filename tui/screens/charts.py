@@ -1,6 +1,7 @@
 """Runs beside each other: a chart a metric, a curve a run, or a configuration's seeds as mean ± std."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import msgspec
@@ -70,7 +71,7 @@ class ChartsScreen(GoeScreen):
         """A run's curves were read; several runs' news are shown at once."""
         if isinstance(what, RunCurves) and what.run_id in self._members:
             member = self._members[what.run_id]
-            self._members[what.run_id] = Member(member.name, member.experiment, member.group, member.colour, what)
+            self._members[what.run_id] = replace(member, curves=what)
             if not self._stale:
                 self._stale = True
                 self.call_later(self._show)
@@ -135,4 +136,5 @@ def _member(view: RunView) -> Member:
     if config is None:
         return Member(view.run_id, view.run_id, view.run_id, colour_index(view.run_id))
     name = f"{config.experiment}-s{config.seed}"
-    return Member(name, config.experiment, f"{config.experiment} {config.group}", colour_index(config.experiment))
+    group = f"{config.experiment} {config.group}"
+    return Member(name, config.experiment, group, colour_index(config.experiment), seed=config.seed)

@@ -59,6 +59,7 @@ class RunScreen(RunControl):
         Binding("7", "only('surface')", "surface, of a run on the spirals", show=False),
         Binding("0", "only('')", "all panes, where they fit", show=False),
         Binding("a", "histogram", "score histograms", show=False),
+        Binding("slash", "seek", "search the log", show=False, key_display="/"),
         Binding("d", "diff", "diff against another run", show=False),
         Binding("Y", "copy", "copy the command that reproduces the run", show=False),
     ]
@@ -225,6 +226,12 @@ class RunScreen(RunControl):
         if not pane or pane in self._panes():
             self._only = pane
             self._arrange()
+
+    def action_seek(self) -> None:
+        """Search the log, wherever the keys are."""
+        if self._shown() != "all":
+            self.action_only("log")
+        self.query_one(LogPane).action_search()
 
     def action_pane(self, step: int) -> None:
         """The next pane; where all are shown, the next that takes keys."""

@@ -241,6 +241,8 @@ class RunsScreen(RunControl):
             return overview.problem
         if overview.planned:
             return f"No runs in {self._runs} yet.\n{self._queue} holds {overview.planned}: press S to start them."
+        if overview.queue_problems:
+            return f"No runs in {self._runs} yet.\nMend {self._queue} (Q, then e), then press S to start it."
         return f"No runs in {self._runs} yet.\nWrite {self._queue} (README.md says how), then press S to start it."
 
     def action_filter(self) -> None:

@@ -75,6 +75,7 @@ class Member:
     colour: int
     curves: RunCurves | None = None
     """None until they were read."""
+    seed: int = 0
 
 
 def run_panels(curves: RunCurves) -> tuple[Panel, ...]:
@@ -123,9 +124,13 @@ def overlay_panels(members: Sequence[Member], *, seeds: bool) -> tuple[Panel, ..
 
 
 def overlay_entries(members: Sequence[Member], *, seeds: bool) -> list[tuple[str, int, list[Member]]]:
-    """What the legend of an overlay names: name, colour, and its runs."""
+    """What the legend of an overlay names: name, colour, and its runs.
+
+    The colour is the experiment's; where there is but one experiment, the seed's.
+    """
     if not seeds:
-        return [(one.name, one.colour, [one]) for one in members]
+        own = len({one.experiment for one in members}) == 1 < len(members)
+        return [(one.name, one.seed % len(PALETTE_DARK) if own else one.colour, [one]) for one in members]
     groups: dict[str, list[Member]] = {}
     for one in members:
         groups.setdefault(one.group, []).append(one)
