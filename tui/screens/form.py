@@ -191,7 +191,8 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
             row.tell(found.get(row.field.name, "") if row.field.name != OTHER else "")
         names = {row.field.name for row in rows} - {OTHER}
         rest = [text for name, text in found.items() if name not in names]
-        say(self.query_one("#problem", Static), "\n".join(f"! {text}" for text in rest))
+        for line in self.query("#problem").results(Static):  # none any more where the dashboard is about to end
+            say(line, "\n".join(f"! {text}" for text in rest))
 
     def _row(self, of: Input) -> "FormRow":
         return next(row for row in self.query(FormRow) if row.input is of)
