@@ -25,7 +25,7 @@ from goe.core.overview import view_run
 from goe.core.queuefile import load_queue
 from goe.core.rundir import RunDir
 from goe.launch.detached import Announcement
-from goe.launch.runner import Runner
+from goe.launch.queueloop import Runner
 
 ROOT = Path(__file__).parents[1]
 NOOP = ROOT / "tests" / "e2e" / "noop.py"

@@ -9,7 +9,7 @@ from noop import use_stub
 from goe.core.overview import view_runs
 from goe.core.queuefile import load_queue
 from goe.launch.events import Event
-from goe.launch.runner import Runner
+from goe.launch.queueloop import Runner
 
 
 def work(runs: Path, queue: Path, barrier: int, words: Path) -> None:

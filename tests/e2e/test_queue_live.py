@@ -355,7 +355,7 @@ def test_a_queue_that_is_part_of_its_file_stays_so(lab: Lab) -> None:
     script = (
         "import sys; from dataclasses import replace; from pathlib import Path\n"
         "from noop import use_stub; use_stub(Path())\n"
-        "from goe.core.queuefile import load_queue; from goe.launch.runner import Runner\n"
+        "from goe.core.queuefile import load_queue; from goe.launch.queueloop import Runner\n"
         "queue = load_queue(Path('experiments.toml')); part = replace(queue, jobs=queue.jobs[:1])\n"
         "follow = sys.argv[1] == 'follow'\n"
         "runner = Runner(part, Path('runs'), follow=follow, stay=follow)\n"

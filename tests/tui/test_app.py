@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from conftest import Lab, newest
+from runfolder import Lab, newest
 from textual.color import Color
 from textual.filter import NoColor
 from textual.widgets import Footer, Static

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
-from conftest import Lab
+from runfolder import Lab
 from user import User, Wait
 
 from goe.core.chart import PALETTE_DARK, colour_index

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Lab
+from runfolder import Lab
 
 import tui.reading.curves
 from goe.core.linetail import LineTail

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Lab
+from runfolder import Lab
 from textual.command import CommandPalette
 from textual.widgets import Input
 from textual.widgets._footer import FooterKey

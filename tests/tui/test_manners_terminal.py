@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from conftest import Lab, newest
+from runfolder import Lab, newest
 
 from goe.core.process import identify, is_alive
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import Lab
+from runfolder import Lab
 
 from goe.core.overview import RunView, view_runs
 from goe.core.records import Launch

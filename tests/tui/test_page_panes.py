@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import test_app
-from conftest import Lab, newest
+from runfolder import Lab, newest
 from test_app import Sit
 from textual.widgets import Input, OptionList
 

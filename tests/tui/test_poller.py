@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Self
 
 import pytest
-from conftest import Lab, newest
+from runfolder import Lab, newest
 
 import goe.launch.look
 import tui.reading.run

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
-from conftest import Lab
+from runfolder import Lab
 
 from goe.core.process import myself
 from goe.core.queuefile import load_queue

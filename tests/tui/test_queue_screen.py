@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Lab
+from runfolder import Lab
 from textual.pilot import Pilot
 from textual.widgets import Input
 from user import User, Wait

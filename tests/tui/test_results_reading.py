@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import Lab
+from runfolder import Lab
 
 from goe.core.errors import ConfigError
 from goe.core.evalfile import stem

@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Lab
+from runfolder import Lab
 from test_results_reading import evaluated
 from textual.widgets import Input, Static
 from user import User, Wait

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Lab, newest
+from runfolder import Lab, newest
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.widgets import Input, Static

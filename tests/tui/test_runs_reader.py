@@ -4,7 +4,7 @@ import os
 import time
 
 import pytest
-from conftest import Lab, newest
+from runfolder import Lab, newest
 
 import goe.launch.look
 import tui.reading.overview

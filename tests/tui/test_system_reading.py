@@ -13,7 +13,7 @@ import fake_nvml
 import msgspec
 import psutil
 import pytest
-from conftest import Lab, newest
+from runfolder import Lab, newest
 
 from goe.core.overview import view_run
 from goe.core.process import identify

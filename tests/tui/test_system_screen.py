@@ -9,7 +9,7 @@ from pathlib import Path
 
 import fake_nvml
 import pytest
-from conftest import Lab
+from runfolder import Lab
 from user import User, Wait
 
 from goe.core.process import identify

@@ -20,8 +20,8 @@ from goe.launch.detached import Announcement, BusyError, last_lines, queue_mark
 from goe.launch.events import Event, log_event
 from goe.launch.livefile import LiveFile
 from goe.launch.look import FRESH_NS, Look
+from goe.launch.queueloop import Runner
 from goe.launch.retry import Past, read_past
-from goe.launch.runner import Runner
 from goe.launch.service import unit_name, unit_text
 from goe.launch.space import SpaceGuard, free_gib
 from goe.launch.watch import Watch

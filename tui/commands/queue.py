@@ -71,7 +71,7 @@ def work_through(
     """Train what of a queue is not done, and show it; whether all of it is done in the end. BusyError: see `Runner`."""
     import signal
 
-    from goe.launch.runner import Runner
+    from goe.launch.queueloop import Runner
     from tui.progress import QueueDisplay
 
     runs.mkdir(parents=True, exist_ok=True)
