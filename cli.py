@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -107,9 +108,15 @@ def tui_(
     readonly: Annotated[
         bool, typer.Option("--readonly", help="Show only: no run, file or queue can be changed from it.")
     ] = False,
+    web: Annotated[bool, typer.Option("--web", help="Show it to browsers of this machine, at 127.0.0.1.")] = False,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="For --web; 0 is any free one.")] = 8640,
 ) -> None:
     """Open the dashboard. Quitting it never touches training."""
-    if once or not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if web and not once:
+        serve_tui(runs, queue, port, readonly=readonly)
+        return
+    in_browser = "TEXTUAL_DRIVER" in os.environ  # textual-serve has set it
+    if once or not (in_browser or (sys.stdin.isatty() and sys.stdout.isatty())):
         import shutil
 
         from tui.once import frame
@@ -119,6 +126,21 @@ def tui_(
     from tui.app import run_app
 
     run_app(runs, queue, readonly=readonly)
+
+
+def serve_tui(runs: Path, queue: Path, port: int, *, readonly: bool) -> None:
+    """`goe tui --web`."""
+    from goe.core.errors import UserError
+    from tui.goecommand import GOE
+
+    try:
+        from tui.web import serve
+    except ModuleNotFoundError as error:
+        raise UserError(
+            f"--web: {(error.name or '').partition('.')[0]} is not installed; `pip install 'goe[web]'` adds it"
+        ) from None
+    flags = ["--readonly"] if readonly else []
+    serve([*GOE, "tui", "--runs", str(runs), "--queue", str(queue), *flags], port)
 
 
 if __name__ == "__main__":
