@@ -20,7 +20,7 @@ class Session:
     """The queue file, for readers."""
     memory: Memory
     readonly: bool = False
-    """Whether nothing may be changed from here: no run, no file, no queue."""
+    """Whether nothing may be changed from here: no run, no queue, no file, not even a new one such as an export."""
     system: SystemSampler = field(default_factory=SystemSampler)
     """The one that looks at the machine."""
 

@@ -337,10 +337,11 @@ async def test_readonly_changes_nothing(lab: Lab, wait_until: test_app.Wait) -> 
         await user.open(run)
         await pilot.press("c")
         await user.sees("best")
-        await pilot.press("D", "T")
+        await pilot.press("D", "T", "E")
         await pilot.press("enter")
         await user.at(ChooseScreen)
-        await user.sees("E export")
+        await user.sees("V verify")
+        assert "export" not in user.screen()
         assert "evaluate" not in user.screen()
         assert "delete" not in user.screen()
 

@@ -308,20 +308,16 @@ async def test_export_by_mouse(filled: Lab, seat: Sit, tmp_path: Path, monkeypat
         await user.at(ResultsScreen)
 
 
-async def test_readonly_writes_over_nothing(
-    filled: Lab, seat: Sit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_readonly_writes_no_file(filled: Lab, seat: Sit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "results.md").write_text("mine")
     async with seat(readonly=True) as user:
         await user.sees("OOD: noise")
         await user.press("Y")
         assert user.app.clipboard.startswith("goe table --mixed")
-        await user.press("E", "enter")
-        await user.sees("nothing may be changed from here")
-        await user.press("escape")
-        await user.at(ResultsScreen)
-    assert (tmp_path / "results.md").read_text() == "mine"
+        assert "E export" not in user.screen()
+        await user.press("E", "m")
+        await user.at(SeveralScreen)
+    assert not (tmp_path / "results.md").exists()
 
 
 async def test_hostile_names_and_no_results(lab: Lab, seat: Sit) -> None:

@@ -27,7 +27,7 @@ class CheckpointsPane(Vertical):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("V", "verify", "verify the checkpoints' files", show=False),
         Binding("T", "change_evaluate", "evaluate the checkpoint", show=False),
-        Binding("E", "export", "export the checkpoint or the metrics", show=False),
+        Binding("E", "change_export", "export the checkpoint or the metrics", show=False),
         Binding("D,delete", "change_delete", "delete the checkpoint", show=False),
     ]
 
@@ -76,7 +76,11 @@ class CheckpointsPane(Vertical):
         one = self.current
         if one is None:
             return
-        choices = (("change_evaluate", "T  evaluate"), ("export", "E  export"), ("verify", "V  verify all files"))
+        choices = (
+            ("change_evaluate", "T  evaluate"),
+            ("change_export", "E  export"),
+            ("verify", "V  verify all files"),
+        )
         possible = [choice for choice in (*choices, ("change_delete", "D  delete")) if self.check_action(choice[0], ())]
         self.app.push_screen(ChooseScreen(f"{one.name} of {self._run.run_id}", possible), self._do)
 
@@ -89,7 +93,7 @@ class CheckpointsPane(Vertical):
         if (one := self.current) is not None:
             self._work.evaluate(one.name)
 
-    def action_export(self) -> None:
+    def action_change_export(self) -> None:
         """Write it, or the run's metrics, for other programs."""
         if (one := self.current) is not None:
             self._work.export(one.name)

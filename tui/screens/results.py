@@ -43,7 +43,7 @@ class ResultsScreen(GoeScreen):
         Binding("C", "pick_scope", "checkpoint"),
         Binding("slash,f", "filter", "filter", key_display="/"),
         Binding("b", "compare", "compare"),
-        Binding("E", "export", "export"),
+        Binding("E", "change_export", "export"),
         Binding("P", "preset", "layout: ours or the paper's", show=False),
         Binding("c", "columns", "columns: metrics or test sets", show=False),
         Binding("z", "alone", "one block at a time, or all", show=False),
@@ -260,7 +260,7 @@ class ResultsScreen(GoeScreen):
         self.app.copy_to_clipboard(self.command)
         self.notify(f"copied: {self.command}", markup=False)
 
-    def action_export(self) -> None:
+    def action_change_export(self) -> None:
         """Write the table to a file."""
         if self._results is None or not self._results.blocks:
             self.notify("There is no table to write", severity="warning")

@@ -112,7 +112,7 @@ class TableFileScreen(ModalScreen[None]):
             self.dismiss()
 
     def on_input_submitted(self) -> None:
-        """Write; over a file that is there only after a question, and never where nothing may be changed."""
+        """Write; over a file that is there only after a question."""
         name = self.query_one(Input).value.strip()
         if not name:
             return
@@ -121,8 +121,6 @@ class TableFileScreen(ModalScreen[None]):
             self._refuse(f"{path}: is a folder; name a file in it")
         elif not path.exists():
             self._write(path)
-        elif self._session.readonly:
-            self._refuse(f"{path}: is there already, and nothing may be changed from here; choose another name")
         else:
             question = ConfirmScreen(
                 f"Write over {path.name}?", f"{path} is there already.", "Overwrite", dangerous=True
