@@ -15,12 +15,13 @@ from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.theme import Theme
 
-from goe.core.errors import ConfigError, GoeError
-from goe.launch.detached import queue_process, start_detached
+from goe.core.errors import ConfigError
+from goe.core.logfile import clean_line
+from goe.launch.detached import queue_mark
 from tui.crash import crash_line
 from tui.keymap import deed_groups
 from tui.memory import Memory, memory_file
-from tui.messages import Compare, Diff, News
+from tui.messages import Compare, Diff, News, Overview
 from tui.palette import Commands
 from tui.poller import Poller
 from tui.reading.overview import Plan
@@ -28,8 +29,10 @@ from tui.screens.base import SMALLEST, GoeScreen, is_too_small
 from tui.screens.charts import ChartsScreen
 from tui.screens.confirm import MessageScreen
 from tui.screens.diff import DiffScreen
+from tui.screens.form import FormScreen
 from tui.screens.help import HelpScreen
 from tui.screens.queue import QueueScreen
+from tui.screens.queuestart import start_form
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
@@ -68,10 +71,16 @@ LIGHT = Theme(
 )
 
 
+_PAGES = {"results": ResultsScreen, "queue": QueueScreen, "system": SystemScreen}
+"""Pages by the action that opens them."""
+
+
 class AppLook(msgspec.Struct):
     """What the app itself remembers."""
 
     theme: str = DARK.name
+    page: str = ""
+    """The one that was open when the terminal was lost: the app's action that opens it, or a run's id."""
 
 
 class GoeApp(App[None]):
@@ -134,6 +143,7 @@ class GoeApp(App[None]):
         self._look = self.session.memory.load("app", AppLook)
         self.theme = self._look.theme if self._look.theme in self.available_themes else DARK.name
         self.set_class(self.console.color_system == "standard", "-sixteen")
+        self._page, self._look.page = self._look.page, ""
 
     # Full screens are awaited, so that no news reaches one before its widgets exist.
 
@@ -142,17 +152,31 @@ class GoeApp(App[None]):
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         self._heed_signals()
         await self.push_screen(RunsScreen(self.session))
+        if self._page:  # once: whoever leaves by `q` after that begins with the list
+            self.session.memory.store("app", self._look)
+        if self._page in _PAGES:
+            await self.run_action(self._page)
         self.run_worker(self.poller.run, thread=True, name="poller")
 
     def _keep_theme(self, theme: Theme) -> None:
-        self.session.memory.store("app", AppLook(theme.name))
+        self._look.theme = theme.name
+        self.session.memory.store("app", self._look)
 
     def _heed_signals(self) -> None:
         """Leave as with `q` when asked to end, so that the terminal is given back as it was."""
         if not self.is_headless:
             for number in (signal.SIGTERM, signal.SIGHUP):
-                leave = partial(self.exit, return_code=128 + number)
-                asyncio.get_running_loop().add_signal_handler(number, leave)
+                asyncio.get_running_loop().add_signal_handler(number, partial(self._taken_away, 128 + number))
+
+    def _taken_away(self, code: int) -> None:
+        """Leave, and begin the next time where this ends; who left by `q` begins with the list."""
+        for screen in reversed(self.screen_stack):
+            named = next((action for action, kind in _PAGES.items() if isinstance(screen, kind)), "")
+            page = screen.current.run_id if isinstance(screen, RunScreen) and screen.current else named
+            if page:
+                self.session.memory.store("app", AppLook(self._look.theme, page))
+                break
+        self.exit(return_code=code)
 
     def _fatal_error(self) -> None:
         """Nothing caught an error of ours; textual's own word on it may be screens long."""
@@ -184,6 +208,16 @@ class GoeApp(App[None]):
         """A reader has read something; every open screen hears of it."""
         for screen in self._screens():
             screen.take(message.what)
+        if self._page and isinstance(message.what, Overview):
+            self._return(message.what)
+
+    def _return(self, overview: Overview) -> None:
+        """Open the run that was open when the terminal was lost, unless the user has gone elsewhere."""
+        view = next((view for view in overview.views if view.run_id == self._page), None)
+        if view is not None and isinstance(self.screen, RunsScreen):
+            self.post_message(RunsScreen.Opened(view))
+        if view is not None or not overview.unread:
+            self._page = ""
 
     def _screens(self) -> list[GoeScreen]:
         if not self.is_running:  # leaving: widgets go before the poller stops
@@ -240,18 +274,25 @@ class GoeApp(App[None]):
         self.poller.refresh()
 
     def action_change_start_queue(self) -> None:
-        """Start a queue that outlives this view, unless one works here already."""
-        running = queue_process(self.session.runs)
-        if running is not None:
-            self._tell(f"A queue already works here: process {running.pid} on {running.host}")
+        """Ask how, then start a queue that outlives this view, unless one works here already."""
+        self.run_worker(self._ask_to_start(), group="start", exclusive=True)
+
+    async def _ask_to_start(self) -> None:
+        runs, queue = self.session.runs, self.session.queue
+        mark = await asyncio.to_thread(queue_mark, runs)
+        if mark is not None:
+            self._tell(f"A queue already works here: process {mark.pid} on {mark.host}")
             return
         try:
-            start_detached(self.session.runs, self.session.queue)
+            form = await asyncio.to_thread(start_form, runs, queue)
         except ConfigError as error:
-            self.push_screen(MessageScreen(f"{self.session.queue} can't be started", "\n".join(error.problems)))
-        except (GoeError, OSError) as error:
-            self.push_screen(MessageScreen("The queue was not started", str(error)))
+            problems = "\n".join(map(clean_line, error.problems))
+            self.push_screen(MessageScreen(f"{queue} can't be started", problems))
         else:
+            self.push_screen(FormScreen(form), self._started)
+
+    def _started(self, values: dict[str, str] | None) -> None:
+        if values is not None:
             self._tell("Queue started. It goes on when you leave this view.")
             self.poller.refresh()
 

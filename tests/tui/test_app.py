@@ -22,6 +22,7 @@ from goe.launch.local import children
 from goe.surface import grid, write_surface
 from tui.app import GoeApp
 from tui.screens.confirm import ConfirmScreen, MessageScreen
+from tui.screens.form import FormScreen
 from tui.screens.help import HelpScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
@@ -338,7 +339,10 @@ async def test_the_queue_is_started_once_and_outlives_the_view(lab: Lab, seat: S
     lab.running("other")  # a live run of the folder, not of the queue: the queue ends by itself
     async with seat() as user:
         await user.pilot.press("S")
+        await user.at(FormScreen)
+        await user.pilot.press("down", "down", *["backspace"] * len("wait"), *"end", "enter")
         await user.sees("Queue started")
+        await user.at(RunsScreen)
         log = lab.runs / ".queue.log"
         await user.wait(log.exists)
         await user.wait(lambda: queue_process(lab.runs) is None)

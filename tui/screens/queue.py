@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar
 
+import msgspec
 import tomli
 from textual import events
 from textual.app import ComposeResult
@@ -31,7 +32,6 @@ from tui.screens.editor import edit_file
 from tui.screens.entryform import EntryForm, free_name
 from tui.screens.form import Form, FormScreen
 from tui.screens.queuelog import QueueLogScreen
-from tui.screens.queuestart import start_form
 from tui.session import Session
 from tui.widgets.keyline import KeyLine
 from tui.widgets.keytable import KeyTable
@@ -40,6 +40,13 @@ from tui.widgets.queuecells import cells_of, details, headings_for, headline, ro
 NEW_RUNS = "Other values make other runs: those there are stay, and don't count any more."
 _NAMED = 3
 """Problems and runs that are named one by one."""
+
+
+class QueueLook(msgspec.Struct):
+    """What the page remembers."""
+
+    experiment: str = ""
+    """The one under the cursor."""
 
 
 class QueueScreen(GoeScreen):
@@ -59,7 +66,6 @@ class QueueScreen(GoeScreen):
         Binding("minus", "change_priority(-1)", "lower priority", show=False, key_display="-"),
         Binding("U", "change_undo", "take the last edit back", show=False),
         Binding("e", "change_in_editor", "editor"),
-        Binding("S", "change_start", "start"),
         Binding("X", "change_stop_queue", "stop"),
         Binding("L", "log", "log"),
     ]
@@ -83,7 +89,8 @@ class QueueScreen(GoeScreen):
         self._editing = asyncio.Lock()
         self._facts: QueueFacts | None = None
         self._rows: dict[str, Queued] = {}
-        self._wanted: str | None = None
+        self._look = session.memory.load("queue", QueueLook)
+        self._wanted: str | None = self._look.experiment or None
         """The experiment to move the cursor to once it is read."""
 
     def compose(self) -> ComposeResult:
@@ -99,6 +106,10 @@ class QueueScreen(GoeScreen):
         """The file and its runs."""
         return {"queue": self._reader}
 
+    def on_unmount(self) -> None:
+        """Where the cursor was is kept once, not at every key."""
+        self.session.memory.store("queue", self._look)
+
     def take(self, what: object) -> None:
         """The file or its runs were read."""
         if isinstance(what, QueueFacts):
@@ -112,6 +123,7 @@ class QueueScreen(GoeScreen):
 
     def on_data_table_row_highlighted(self, _: KeyTable.RowHighlighted) -> None:
         """The cursor moved."""
+        self._look.experiment = self.query_one(KeyTable).row_key or ""
         self._show_current()
 
     async def on_data_table_row_selected(self, _: KeyTable.RowSelected) -> None:
@@ -294,15 +306,6 @@ class QueueScreen(GoeScreen):
             self.session.poller.follow("queue", self._reader)
 
     # The queue
-
-    def action_change_start(self) -> None:
-        """Start a queue that outlives this view, unless one works here already."""
-        mark = self._facts.mark if self._facts else None
-        if mark is not None:
-            self.notify(f"A queue already works here: process {mark.pid} on {mark.host}", markup=False)
-        else:
-            runs, queue = self.session.runs, self.session.queue
-            self.run_worker(self._ask(lambda: start_form(runs, queue)), group="form", exclusive=True)
 
     def action_change_stop_queue(self) -> None:
         """End the queue, after a question; its runs go on."""

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from goe.core.errors import ConfigError, GoeError
-from goe.core.queuefile import QueueOptions, load_options
+from goe.core.queuefile import load_queue
 from goe.launch.detached import queue_mark, start_detached, wait_until_at_work
 from tui.screens.form import Field, Findings, Form, Values
 
@@ -11,11 +11,11 @@ _END = {"wait": ["--stay"], "end": []}
 
 
 def start_form(runs: Path, queue: Path) -> Form:
-    """What `goe queue start` takes, with the file's own values where nothing is written."""
-    try:
-        options = load_options(queue)
-    except ConfigError:
-        options = QueueOptions()
+    """What `goe queue start` takes, with the file's own values where nothing is written.
+
+    Raises ConfigError if there is anything wrong with the file.
+    """
+    options = load_queue(queue).options
     named = options.gpus
     gpus = "all of this machine" if named is None else f"{', '.join(map(str, named)) or 'none'}  from the file"
     return Form(
@@ -32,7 +32,7 @@ def start_form(runs: Path, queue: Path) -> Form:
         ),
         lambda values: _start(runs, queue, values),
         check_start,
-        note="It outlives this view; X ends it, and its runs go on even then.",
+        note="It outlives this view; X on the queue's page ends it, and its runs go on even then.",
     )
 
 

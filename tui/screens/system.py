@@ -2,6 +2,7 @@
 
 from typing import ClassVar
 
+import msgspec
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -29,6 +30,12 @@ from tui.widgets.systemcells import (
     row_key,
     trace_cells,
 )
+
+
+class SystemLook(msgspec.Struct):
+    """What the page remembers."""
+
+    order: str = ORDERS[0]
 
 
 class SystemScreen(GoeScreen):
@@ -62,7 +69,8 @@ class SystemScreen(GoeScreen):
         self._facts: SystemFacts | None = None
         self._views: dict[str, RunView] = {}
         self._rows: dict[str, Holder] = {}
-        self._order = ORDERS[0]
+        order = session.memory.load("system", SystemLook).order
+        self._order = order if order in ORDERS else ORDERS[0]
 
     def compose(self) -> ComposeResult:
         """The machine, what is wrong with it, its processes, the one under the cursor, keys."""
@@ -157,6 +165,7 @@ class SystemScreen(GoeScreen):
     def action_order(self) -> None:
         """By run, by cores, by memory, and round again."""
         self._order = ORDERS[(ORDERS.index(self._order) + 1) % len(ORDERS)]
+        self.session.memory.store("system", SystemLook(self._order))
         if self._facts is not None:
             self._fill()
 
