@@ -98,6 +98,15 @@ class GoeApp(App[None]):
         scrollbar-color: $foreground 20%;
         scrollbar-corner-color: $background;
     }
+    VerticalScroll, OptionList { scrollbar-size: 1 1; }
+    Button.-textual-compact {
+        min-width: 0;
+        padding: 0 1;
+        background: $foreground 10%;
+        color: $foreground;
+        &:focus { background: $primary; background-tint: transparent; color: $background; text-style: bold; }
+        &:nocolor:focus { text-style: bold reverse; }
+    }
     CommandPalette SearchIcon { display: none; }
     .-sixteen {
         RowList > .rowlist--cursor { text-style: reverse; }

@@ -39,6 +39,9 @@ def deed_groups(screen: Screen[object]) -> tuple[DeedGroup, ...]:
         before = deeds.get(binding.action)
         keys = (*before.keys, key) if before and key not in before.keys else before.keys if before else (key,)
         deeds[binding.action] = Deed(keys, _plain(binding.description), binding.action, node, binding.show)
+    usual = {binding.action for binding in Screen.BINDINGS if isinstance(binding, Binding)}
+    for node, deeds in found.items():
+        found[node] = dict(sorted(deeds.items(), key=lambda deed: deed[0] in usual))  # textual's own last
     nodes = sorted(found, key=lambda node: not isinstance(node, Screen))
     return tuple(DeedGroup(_title(node), tuple(found[node].values())) for node in nodes)
 

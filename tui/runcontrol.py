@@ -145,5 +145,6 @@ def _stop_question(views: Sequence[RunView], *, force: bool) -> ConfirmScreen:
     if force:
         text = "Asked to stop and not ended yet. Forcing loses what was done since the last checkpoint."
         return ConfirmScreen(f"End {what} by force?", text, "Force", dangerous=True)
-    text = "Each ends after its current step. Starting the queue again resumes it from its last checkpoint."
+    who = "It" if len(views) == 1 else "Each"
+    text = f"{who} ends after its current step. Starting the queue again resumes it from its last checkpoint."
     return ConfirmScreen(f"Stop {what}?", text, "Stop")

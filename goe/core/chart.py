@@ -10,9 +10,9 @@ from typing import TypeAlias
 Values: TypeAlias = tuple[float, ...]
 
 # Okabe and Ito's colours, told apart with any common colour blindness; each list leaves out those too close to its
-# background (blue on dark, yellow on light) and starts with the strongest.
+# background (blue on dark, yellow on light) and starts with the strongest. On light some are darker: 3 : 1 at least.
 PALETTE_DARK = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
-PALETTE_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+PALETTE_LIGHT = ("#0072B2", "#D55E00", "#008060", "#B3589A", "#B07A00", "#3B9BD6")
 
 
 def colour_index(experiment: str) -> int:

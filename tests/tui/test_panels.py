@@ -36,7 +36,7 @@ def test_a_runs_charts() -> None:
         ("loss", ["total", "ce", "val", "new"]),
         ("filter", ["rate", "precision"]),
         ("accuracy", ["train", "val"]),
-        ("filter threshold", ["filter"]),
+        ("filter/threshold", ["filter"]),
         ("images/s", ["images_per_s"]),
         ("learning rate", ["lr"]),
         ("custom", ["custom"]),

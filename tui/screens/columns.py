@@ -11,7 +11,7 @@ from textual.widgets import Static
 
 from tui.widgets.rowlist import Heading, Row, RowList
 
-_KEYS = "space shows or hides · J K move · enter done · 0 usual · esc leave"
+_KEYS = "space show · J K move · 0 usual · enter done · esc leave"
 
 
 class ColumnsScreen(ModalScreen[tuple[str, ...] | None]):

@@ -22,7 +22,7 @@ from tui.screens.checkpoints import CheckpointsPane
 from tui.screens.choose import ChooseScreen
 from tui.screens.histogram import HistogramScreen
 from tui.session import Session
-from tui.widgets.attempts import ATTEMPT_HEADINGS, attempt_cells
+from tui.widgets.attempts import attempt_cells, attempt_headings
 from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.fields import FieldsView
 from tui.widgets.keyline import KeyLine
@@ -199,7 +199,8 @@ class RunScreen(RunControl):
         facts = self._dossier.attempts[::-1] if self._dossier else ()
         now = self._detail.read_at if self._detail else 0.0
         rows = {str(fact.number): attempt_cells(fact, now) for fact in facts}
-        self.query_one("#attempts", KeyTable).show(ATTEMPT_HEADINGS, rows)
+        table = self.query_one("#attempts", KeyTable)
+        table.show(attempt_headings(self.size.width - table.scrollbar_size_vertical), rows)
 
     def _show_head(self, detail: RunDetail) -> None:
         view = detail.view
@@ -220,6 +221,7 @@ class RunScreen(RunControl):
     def on_resize(self, _: events.Resize) -> None:
         """Choose between all panes and one."""
         self._arrange()
+        self._show_attempts()
 
     def action_only(self, pane: str) -> None:
         """Show one pane alone, or all."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
+from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
@@ -197,11 +198,18 @@ class RunsScreen(RunControl):
         parts = [f"{len(self._shown)} of {len(views)}"] if self._query is not EVERYTHING else []
         parts += [f"{marked} marked"] if marked else []
         parts += [f"reading, {overview.unread} to go"] if overview.unread else []
-        parts.append(summarise(views, overview.read_at, queue_alive=overview.queue_alive))
-        say(self.query_one("#summary", Static), " · ".join(parts))
+
+        def line(*, brief: bool) -> str:
+            alive = overview.queue_alive
+            return " · ".join([*parts, summarise(views, overview.read_at, queue_alive=alive, brief=brief)])
+
+        text, room = line(brief=False), self.size.width - 2
+        say(self.query_one("#summary", Static), text if cell_len(text) <= room else line(brief=True))
 
     def on_resize(self, _: events.Resize) -> None:
-        """The machine is left out where it takes the summary's room."""
+        """Say as much as there is room for."""
+        if self._overview is not None:
+            self._show_summary(self._overview)
         self._show_machine()
 
     def on_screen_resume(self) -> None:
@@ -209,8 +217,10 @@ class RunsScreen(RunControl):
         self._show_machine()
 
     def _show_machine(self) -> None:
-        roomy = self._glimpse is not None and self.size.width >= MACHINE_FROM
-        say(self.query_one("#machine", Static), glimpse_text(self._glimpse) if self._glimpse and roomy else "")
+        """What is said of the runs goes before."""
+        text = glimpse_text(self._glimpse) if self._glimpse and self.size.width >= MACHINE_FROM else ""
+        said = cell_len(str(self.query_one("#summary", Static).content))
+        say(self.query_one("#machine", Static), text if said + cell_len(text) + 4 <= self.size.width else "")
 
     def on_row_list_highlighted(self, _: RowList.Highlighted) -> None:
         """The cursor moved."""

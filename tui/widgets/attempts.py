@@ -8,20 +8,26 @@ from tui.messages import AttemptFact
 from tui.widgets.keytable import Cell, Heading
 from tui.widgets.runhead import size
 
-ATTEMPT_HEADINGS = (
+_HEADINGS = (
     Heading("#", 3),
     Heading("ended", 9),
     Heading("took", 8, right=True),
     Heading("cause", 13),
     Heading("peak", 8, right=True),
     Heading("on", 8),
-    Heading("started", 19),
-    Heading("", 60),
+    Heading("started", 16),
 )
+_SAID, _GAP = 20, 2
+
+
+def attempt_headings(width: int) -> tuple[Heading, ...]:
+    """The columns for a table `width` cells wide: what was said last gets the rest."""
+    rest = width - sum(heading.width + _GAP for heading in _HEADINGS) - _GAP
+    return (*_HEADINGS, Heading("last word", max(_SAID, rest)))
 
 
 def attempt_cells(fact: AttemptFact, now: float) -> tuple[Cell, ...]:
-    """An attempt's row under ATTEMPT_HEADINGS."""
+    """An attempt's row under `attempt_headings`."""
     launch, ended = fact.launch, fact.exit
     texts = (
         f"{fact.number}{'R' if fact.by_hand else ''}",
@@ -30,7 +36,7 @@ def attempt_cells(fact: AttemptFact, now: float) -> tuple[Cell, ...]:
         ended.cause or NOTHING if ended else NOTHING,
         size(ended.peak_memory) if ended else NOTHING,
         _device(launch) if launch else NOTHING,
-        time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(launch.started)) if launch else NOTHING,
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(launch.started)) if launch else NOTHING,
         fact.problem or (fact.word or "").partition("\n")[0] or ("retried by hand" if fact.by_hand else ""),
     )
     return tuple((text, "") for text in texts)

@@ -180,6 +180,7 @@ class Chart(Widget):
             look.log,
             X_TEXT[look.x],
             self.panel.names or self._view.full,
+            not self.panel.names,
             FULL_LEGEND if self._view.full else 1,
         )
 

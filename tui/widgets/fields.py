@@ -12,7 +12,7 @@ from textual.widgets import Static
 from goe.core.logfile import clean_line
 from tui.messages import Fields
 
-_NAME_CELLS = 26
+_NAME_CELLS = 28
 
 
 class FieldsView(VerticalScroll, can_focus=True):

@@ -14,8 +14,8 @@ class FilterLine(Vertical):
 
     BINDING_GROUP_TITLE = "Filter"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "clear", "clear the filter", show=False),
-        Binding("down", "leave", "to the list", show=False),
+        Binding("escape", "clear", "clear the filter"),
+        Binding("down", "leave", "to the list"),
     ]
     DEFAULT_CSS = """
     FilterLine {

@@ -18,7 +18,7 @@ SMOOTHINGS = 0.0, 0.6, 0.9, 0.97
 LOSS = ("loss", "loss/ce", "loss/oe", "loss/mix", "loss/energy", "loss/aux", "val/loss")
 FILTER = ("filter/rate", "filter/precision", "filter/recall", "filter/base-rate")
 ACCURACY = ("train/accuracy", "val/accuracy")
-TITLES = {"lr": "learning rate", "images_per_s": "images/s", "filter/threshold": "filter threshold"}
+TITLES = {"lr": "learning rate", "images_per_s": "images/s"}
 ORDER = (*LOSS, *FILTER, "filter/threshold", *ACCURACY, "images_per_s", "lr")
 LEFT_OUT = {"eta_s"}
 """Of a run's records, what is no curve of its training."""

@@ -66,6 +66,8 @@ class Axes:
     x_text: Callable[[float], str] = number_text
     names: bool = True
     """Whether the legend names the curves, beside their values."""
+    lone: bool = False
+    """Whether one that is alone below a title is named too."""
     legend_rows: int = 1
     """How many it may take; a sixth of the height at most."""
 
@@ -252,7 +254,7 @@ def _headed(curves: Sequence[Curve], axes: Axes, width: int, height: int) -> int
 
 
 def _entry(curve: Curve, axes: Axes, cursor: float | None, *, alone: bool) -> Row:
-    name = "" if not axes.names or (axes.title and alone) else f" {printable(curve.name)}"
+    name = "" if not axes.names or (axes.title and alone and not axes.lone) else f" {printable(curve.name)}"
     value = _value(curve, cursor, named=axes.names)
     return [(curve.sign or "━", curve.style), (f"{name}{value and ' ' + value}  ", "")]
 

@@ -1,6 +1,6 @@
 """An evaluation table with a cursor: blocks below each other, or one at a time; labels stay while values scroll."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import ClassVar
@@ -19,6 +19,7 @@ from goe.core.cells import Cell
 from goe.core.logfile import clean_line
 from goe.core.results import FILTER
 from goe.core.table import Block
+from tui.widgets.decimals import aligned
 
 GAP = 2
 """Blanks between columns."""
@@ -79,10 +80,17 @@ def _of_filter(block: Block) -> bool:
     return any(cell.row is not None and cell.row.test_set == FILTER for line in block.lines for cell in line)
 
 
+def texts_of(block: Block) -> list[list[str]]:
+    """The lines' texts as they are shown."""
+    columns = [[printable(line[place].text) for line in block.lines] for place in range(len(block.header))]
+    shown = [aligned(column) if place >= block.labels else column for place, column in enumerate(columns)]
+    return [list(line) for line in zip(*shown, strict=True)]
+
+
 def widths_of(block: Block, room: int) -> Widths:
     """Columns as wide as their widest text; labels together at most half of `room`."""
-    grid = [block.header, *([cell.text for cell in line] for line in block.lines)]
-    wide = [max(cell_len(printable(texts[place])) for texts in grid) for place in range(len(block.header))]
+    grid = [list(map(printable, block.header)), *texts_of(block)]
+    wide = [max(cell_len(texts[place]) for texts in grid) for place in range(len(block.header))]
     most = max(8, room // 2 // max(1, block.labels) - GAP)
     return Widths(tuple(min(width, most) for width in wide[: block.labels]), tuple(wide[block.labels :]))
 
@@ -133,6 +141,7 @@ class ResultsTable(ScrollView, can_focus=True):
         self._rows: list[int] = []
         """Places of the lines that the cursor can stand on."""
         self._widths: list[Widths] = []
+        self._texts: list[list[list[str]]] = []
         self._cursor = 0
         """Place in `_rows`."""
 
@@ -162,7 +171,8 @@ class ResultsTable(ScrollView, can_focus=True):
 
     def _arrange(self, kept: tuple[str, ...]) -> None:
         room = self.scrollable_content_region.width
-        self._widths = _aligned([widths_of(block, room) for block in self._blocks])
+        self._widths = _equal([widths_of(block, room) for block in self._blocks])
+        self._texts = [texts_of(block) for block in self._blocks]
         shown = range(len(self._blocks))
         if self._alone and self._blocks:
             at = next((place for place in shown if self._blocks[place].title == (kept or ("",))[0]), 0)
@@ -278,16 +288,17 @@ class ResultsTable(ScrollView, can_focus=True):
             return Strip([Segment(_fitted(printable(line.title), width), TITLE)])
         block, widths = self._blocks[line.block], self._widths[line.block]
         if line.row is None:
-            cells, plain = tuple(map(Cell, block.header)), HEADER
+            shown = [(printable(text), HEADER) for text in block.header]
         else:
-            cells, plain = block.lines[line.row], Style()
-        labels = _segments(cells[: block.labels], widths.labels, plain, right=False)
-        values = _segments(cells[block.labels :], widths.values, plain, right=True)
+            styles = [BEST if cell.best else SECOND if cell.second else Style() for cell in block.lines[line.row]]
+            shown = list(zip(self._texts[line.block][line.row], styles, strict=True))
+        labels = _segments(shown[: block.labels], widths.labels, right=False)
+        values = _segments(shown[block.labels :], widths.values, right=True)
         moved = Strip(values).crop(self.scroll_offset.x, self.scroll_offset.x + max(0, width - widths.fixed))
         return Strip([*labels, *moved])
 
 
-def _aligned(found: list[Widths]) -> list[Widths]:
+def _equal(found: list[Widths]) -> list[Widths]:
     """Labels of all blocks as wide as the widest, where they are as many."""
     kinds: dict[int, tuple[int, ...]] = {}
     for one in found:
@@ -296,15 +307,16 @@ def _aligned(found: list[Widths]) -> list[Widths]:
     return [Widths(kinds[len(one.labels)], one.values) for one in found]
 
 
-def _segments(cells: Sequence[Cell], widths: Sequence[int], plain: Style, *, right: bool) -> list[Segment]:
+def _segments(cells: Iterable[tuple[str, Style]], widths: Sequence[int], *, right: bool) -> list[Segment]:
+    """The cells as wide as their columns; blanks around a text are not marked with it."""
     found = []
-    for cell, width in zip(cells, widths, strict=True):
-        text = _fitted(printable(cell.text), width)
-        blank = " " * (width - cell_len(text))
-        style = plain + (BEST if cell.best else SECOND if cell.second else Style())
-        marked = Segment(text, style)
-        found += [Segment(blank), marked] if right else [marked, Segment(blank)]
-        found.append(Segment(" " * GAP))
+    for (text, style), width in zip(cells, widths, strict=True):
+        fitted = _fitted(text, width)
+        blank = " " * (width - cell_len(fitted))
+        filled = blank + fitted if right else fitted + blank
+        core = filled.strip()
+        before, _, after = filled.partition(core) if core else (filled, "", "")
+        found += [Segment(before), Segment(core, style), Segment(after + " " * GAP)]
     return found
 
 

@@ -9,7 +9,7 @@ from statistics import fmean
 
 from goe.core import runfields
 from goe.core.overview import RunView
-from goe.core.report import NOTHING, duration
+from goe.core.report import GLYPHS, NOTHING, duration
 from goe.core.state import RunState
 
 # Okabe and Ito's colours; on light backgrounds darker, for a contrast of 4.5 : 1.
@@ -85,12 +85,20 @@ def liveliest(views: Iterable[RunView]) -> RunState:
     return min((view.state for view in views), key=runfields.URGENCY.index)
 
 
-def summarise(views: Sequence[RunView], now: float, *, queue_alive: bool) -> str:
+def signs(views: Sequence[RunView]) -> str:
+    """`●2 ✓5`, the counts in little room."""
+    tally = Counter(view.state for view in views)
+    return " ".join(f"{GLYPHS[state]}{tally[state]}" for state in runfields.URGENCY if tally[state]) or "no runs"
+
+
+def summarise(views: Sequence[RunView], now: float, *, queue_alive: bool, brief: bool = False) -> str:
     """The counts, whether a queue works here, and how long it will take."""
+    counted = signs(views) if brief else counts(views)
     if not queue_alive:
-        return f"{counts(views)} · no queue running"
+        return f"{counted} · no queue" if brief else f"{counted} · no queue running"
     left = queue_eta(views, now)
-    return f"{counts(views)} · queue running" + ("" if left is None else f", about {duration(left)} left")
+    goes = "queue" if brief else "queue running"
+    return f"{counted} · {goes}" + ("" if left is None else f", {'' if brief else 'about '}{duration(left)} left")
 
 
 def queue_eta(views: Sequence[RunView], now: float) -> float | None:

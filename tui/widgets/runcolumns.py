@@ -136,6 +136,7 @@ def fit_columns(
     if folded:
         rest = [replace(one, width=one.width + one.folded_more) for one in rest]
     state = replace(STATE, width=STATE.width + folded * STATE.folded_more)
+    views = tuple(views)
     longest = max((len(experiment(view)) for view in views), default=0)
     wanted = min(max(longest, len(NAME.title)), _NAME_MAX)
     room = width - state.width - SEED.width - EPOCH.width - 4 * GAP
@@ -147,8 +148,21 @@ def fit_columns(
             break
         free -= one.width + GAP
         kept.append(one)
-    kept.append(replace(NAME, width=least + max(0, min(free, wanted - least))))
+    more = max(0, min(free, wanted - least))
+    kept = _widened(kept, views, free - more)
+    kept.append(replace(NAME, width=least + more))
     return _ordered(kept, [one.name for one in chosen])
+
+
+def _widened(columns: Sequence[Column], views: Sequence[RunView], free: int) -> list[Column]:
+    """Names of data sets and models whole, as far as there is room that nothing else needs."""
+    found = []
+    for one in columns:
+        longest = max(map(len, {one.cell(view) for view in views}), default=0) if one in {DATASET, MODEL} else 0
+        more = max(0, min(free, longest - one.width))
+        free -= more
+        found.append(replace(one, width=one.width + more))
+    return found
 
 
 def _ordered(columns: list[Column], names: list[str]) -> list[Column]:
