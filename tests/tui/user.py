@@ -27,6 +27,18 @@ class User:
         """Wait for a text, wherever its lines break."""
         await self.wait(lambda: text in self.screen() or text in " ".join(self.screen().split()))
 
+    async def follow(self, *steps: str) -> None:
+        """Do these, each after the other: words are keys, `?text` waits for a text, `'text` writes it."""
+        for step in steps:
+            match step[0]:
+                case "?":
+                    await self.sees(step[1:])
+                case "'":
+                    await self.pilot.press(*("space" if letter == " " else letter for letter in step[1:]))
+                case _:
+                    await self.pilot.press(*step.split())
+            await self.pilot.pause()
+
     async def at(self, screen: type) -> None:
         """Wait for a screen."""
         await self.wait(lambda: isinstance(self.app.screen, screen))
