@@ -26,6 +26,7 @@ from goe.launch.processes import Process
 from goe.surface import grid, write_surface
 from tui.app import LIGHT, GoeApp
 from tui.messages import Disk, Glimpse, GpuFact, Holder, Pulse, SystemFacts
+from tui.screens.runs import RunsScreen
 
 STORED = Path(__file__).with_name("__snapshots__")
 ACCEPT = os.environ.get("GOE_SNAPSHOTS") == "accept"
@@ -150,6 +151,8 @@ async def compare(user: User, name: str, wait: Callable[..., Awaitable[None]]) -
         for screen in user.app._screens():  # the machine as it never changes, whatever is read of this one
             screen.take(Glimpse(PULSE, ROOM))
             screen.take(FACTS)
+            if isinstance(screen, RunsScreen):
+                screen._show_machine()  # also below another screen
         return ACCEPT and before[-9:] == [seen] * 9
 
     with contextlib.suppress(AssertionError):

@@ -205,12 +205,13 @@ class RunsScreen(RunControl):
 
         text, room = line(brief=False), self.size.width - 2
         say(self.query_one("#summary", Static), text if cell_len(text) <= room else line(brief=True))
+        if self.is_active:  # below another screen nothing is drawn
+            self._show_machine()
 
     def on_resize(self, _: events.Resize) -> None:
         """Say as much as there is room for."""
         if self._overview is not None:
             self._show_summary(self._overview)
-        self._show_machine()
 
     def on_screen_resume(self) -> None:
         """Back from another screen."""
