@@ -1,0 +1,432 @@
+"""The dashboard as its user meets it, in a tmux of 160×45, and W&B LEET beside it in the same run.
+
+    python benchmarks/dashboard.py [--leet VENV/bin/wandb] [--quick]
+
+Times go from a key, or from what was written to a file, to the change on the screen, tmux and looking included (about
+10 ms). Made runs as in runlist.py; CPU is of the program and its children, in per cent of one core. LEET shows runs
+that wandb itself logs, without a network, with the same steps and metrics.
+"""
+
+import argparse
+import os
+import platform
+import pty
+import random
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from typing import Self
+
+from curves import record
+from panes import Pane
+from runlist import ROOT, make
+
+from goe.core.records import Metric, Status, metric_line
+from goe.core.rundir import RunDir, write_json
+
+LIVE = 4
+"""Runs that `make` leaves at work; the first in the list."""
+LINK = 8000
+"""Bytes a second of a link of 64 kbit/s."""
+LEET_LOG = """
+import math, random, sys, time, wandb
+steps, pause = int(sys.argv[1]), float(sys.argv[2])
+run = wandb.init(project="p", mode="offline", settings=wandb.Settings(silent=True, console="off", x_disable_stats=True))
+for step in range(1, steps + 1):
+    run.log({name: 2 * math.exp(-3 * step / steps) + 0.1 * random.random()
+             for name in ("loss", "loss/ce", "loss/oe", "loss/mix", "filter/rate")}, step=step)
+    time.sleep(pause)
+run.finish()
+"""
+
+
+class Report:
+    """Lines of figures, each with what it should be."""
+
+    def title(self, text: str) -> None:
+        """What the next lines are about."""
+        print(f"\n{text}", flush=True)
+
+    def say(self, what: str, value: str) -> None:
+        """A figure nobody set a bar for."""
+        print(f"  {what:<58} {value}", flush=True)
+
+    def times(self, what: str, seconds: Sequence[float], bar: float | None = None, *, at: float = 0.5) -> None:
+        """Median, the 95th percentile and the extremes in ms; `bar` in seconds is for the quantile `at`."""
+        order = sorted(seconds)
+        found = order[min(len(order) - 1, round(at * (len(order) - 1)))]
+        high = order[round(0.95 * (len(order) - 1))]
+        text = f"{median(order) * 1e3:.0f} ms, p95 {high * 1e3:.0f} (of {len(order)}: {order[0] * 1e3:.0f}"
+        self.say(what, f"{text} to {order[-1] * 1e3:.0f}){verdict(found, bar, 'ms', 1e3)}")
+
+    def share(self, what: str, used: float, bar: float | None = None) -> None:
+        """CPU seconds a second."""
+        self.say(what, f"{used:.2%} of a core{verdict(used, bar, '%', 100)}")
+
+
+def verdict(found: float, bar: float | None, unit: str, scale: float) -> str:
+    """The bar, and whether it is met."""
+    if bar is None:
+        return ""
+    return f"; bar {bar * scale:g} {unit}: {'met' if found <= bar else 'MISSED'}"
+
+
+def goe(runs: Path) -> Pane:
+    """`goe tui` on a folder, its memory in the folder too."""
+    env = {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(runs.parent / "state"), "TERM": "tmux-256color"}
+    queue = runs.parent / "experiments.toml"
+    return Pane([sys.executable, "-m", "cli", "tui", "--runs", str(runs), "--queue", str(queue)], env)
+
+
+@contextmanager
+def opened(pane: Pane, shown: Callable[[str], bool], *, settle_s: float = 6.0) -> Iterator[Pane]:
+    """The program, once its first frame stands and what it does at its start is over."""
+    with pane:
+        pane.start()
+        pane.wait(shown)
+        time.sleep(settle_s)
+        yield pane
+
+
+def first(text: str) -> bool:
+    """Whether the list of made runs is there."""
+    return "e0000" in text and "running" in text
+
+
+def first_frames(report: Report, labs: dict[int, Path], leet: "Leet | None", rounds: int) -> None:
+    report.title("Start of the program to the first useful frame, warm")
+    found: dict[str, list[float]] = {}
+    for _ in range(rounds):
+        for count, runs in labs.items():
+            with goe(runs) as pane:
+                pane.start()
+                found.setdefault(f"goe tui, {count:,} runs", []).append(pane.wait(first))
+        if leet is not None:
+            with leet.pane(leet.one) as pane:
+                pane.start()
+                found.setdefault("wandb leet, 1 run", []).append(pane.wait(Leet.shown))
+    for what, times in found.items():
+        report.times(what, times, 0.6 if "1,000" in what else None)
+
+
+def idle(report: Report, labs: dict[int, Path], leet: "Leet | None", seconds: float) -> None:
+    report.title(f"Nothing changes, for {seconds:.0f} s")
+    pages = {"list": (), "run page": ("j",) * LIVE + ("Enter",), "results": ("t",), "queue": ("Q",), "system": ("u",)}
+    for count, runs in labs.items():
+        for page, keys in pages.items() if count == 1000 else [("list", ())]:
+            with opened(goe(runs), first) as pane:
+                for key in keys:
+                    pane.press(key)
+                time.sleep(4)
+                used, sent = rates(pane, seconds)
+                report.share(f"goe tui, {count:,} runs, {page}", used, 0.005 if page != "system" else None)
+                report.say("", f"{sent:.0f} bytes/s, {pane.memory() / 2**20:.0f} MiB resident")
+    if leet is not None:
+        with opened(leet.pane(leet.one), Leet.shown) as pane:
+            used, sent = rates(pane, seconds)
+            report.share("wandb leet, 1 run", used)
+            report.say("", f"{sent:.0f} bytes/s, {pane.memory() / 2**20:.0f} MiB resident")
+
+
+def rates(pane: Pane, seconds: float) -> tuple[float, float]:
+    """CPU seconds and bytes a second."""
+    cpu, sent, begun = pane.cpu(), pane.written, time.perf_counter()
+    time.sleep(seconds)
+    took = time.perf_counter() - begun
+    return (pane.cpu() - cpu) / took, (pane.written - sent) / took
+
+
+class Trainer:
+    """Stands for a run that trains: a record and a heartbeat a second, as the worker writes them."""
+
+    def __init__(self, run: RunDir) -> None:
+        self.run, self.step = run, 0
+        self._draw = random.Random(run.run_id)
+        self._file = run.metrics_file.open("ab")
+
+    def log(self, loss: float | None = None) -> None:
+        """One record, with `loss` where given."""
+        self.step += 1
+        metric = record(self.step, 1000, self._draw)
+        values = metric.values | ({} if loss is None else {"loss": loss})
+        metric = Metric(kind="train", epoch=1, step=self.step, time=time.time(), values=values)
+        self._file.write(metric_line(metric))
+        self._file.flush()
+        status = Status(phase="training", epoch=1, epochs=10, step=self.step, values=values, updated=time.time())
+        write_json(self.run.attempts_dir / "1" / "status.json", status, durable=False)
+
+
+@contextmanager
+def training(runs: Path) -> Iterator[None]:
+    """The live runs log once a second meanwhile."""
+    trainers = [Trainer(RunDir(path)) for path in sorted(runs.glob("e*"))[:LIVE]]
+    over = threading.Event()
+
+    def go() -> None:
+        while not over.wait(1.0):
+            for trainer in trainers:
+                trainer.log()
+
+    thread = threading.Thread(target=go)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def load(report: Report, runs: Path, leet: "Leet | None", seconds: float) -> None:
+    report.title(f"{LIVE} runs log 5 metrics once a second, for {seconds:.0f} s")
+    for page, keys in {"list": [], "run page": ["Enter"], "their curves": [*["Space", "j"] * LIVE, "="]}.items():
+        with training(runs), opened(goe(runs), first) as pane:
+            for key in keys:
+                pane.press(key)
+            time.sleep(3)
+            used, sent = rates(pane, seconds)
+            report.share(f"goe tui, {page}", used, 0.03)
+            report.say("", f"{sent:.0f} bytes/s: a refresh each second")
+    if leet is not None:
+        with leet.live(int(seconds) + 30, 1.0) as folder, opened(leet.pane(folder), Leet.shown) as pane:
+            used, sent = rates(pane, seconds)
+            report.share("wandb leet, one such run", used)
+            report.say("", f"{sent:.0f} bytes/s")
+
+
+def freshness(report: Report, runs: Path, rounds: int) -> None:
+    report.title("A value written to metrics.jsonl and status.json to the screen")
+    trainer = Trainer(RunDir(min(runs.glob("e*"))))
+    for page, keys in {"list": [], "run page": ["Enter"]}.items():
+        with opened(goe(runs), first) as pane:
+            pane.press(*keys) if keys else None
+            times = []
+            for number in range(rounds):
+                time.sleep(0.5 + 0.77 * (number % 5) / 4)  # not in step with the dashboard's own second
+                loss = 3 + number / 100
+                trainer.log(loss)
+                times.append(pane.wait(lambda text, loss=loss: f"{loss:.2f}" in text, 10))
+        report.times(f"goe tui, {page}", times, 1.0, at=0.95)
+
+
+def keys(report: Report, runs: Path, leet: "Leet | None", rounds: int) -> None:
+    report.title("A key to its answer on the screen")
+    with opened(goe(runs), first) as pane:
+        report.times("goe tui, list of 1,000 runs, j", [pane.answer("j") for _ in range(rounds)], 0.05, at=0.95)
+        report.times("goe tui, sorting them, o", [pane.answer("o") for _ in range(8)])
+    if leet is not None:
+        with opened(leet.pane(leet.one), Leet.shown) as pane:
+            report.times("wandb leet, a chart's scale, y", [pane.answer("y") for _ in range(rounds)])
+
+
+def curves(report: Report, folder: Path, leet: "Leet | None", counts: Sequence[int]) -> None:
+    report.title("Start of the program to the whole curve of a run, 5 metrics")
+    for steps in counts:
+        runs = folder / f"curve-{steps}" / "runs"
+        make(runs, 1)
+        run, draw = RunDir(next(runs.iterdir())), random.Random(0)
+        with run.metrics_file.open("wb") as file:
+            file.writelines(metric_line(record(step, steps, draw)) for step in range(1, steps + 1))
+        with opened(goe(runs), first, settle_s=2.0) as pane:
+            begun = time.perf_counter()
+            pane.press("Enter")
+            drawn = pane.wait(has_braille)
+            waits = []
+            while reading(pane.screen()) and time.perf_counter() - begun < 100:
+                waits.append(pane.answer("y"))
+            whole = drawn + pane.still() if not waits else time.perf_counter() - begun
+            bar = {100_000: 1.0, 1_000_000: 8.0}.get(steps)
+            report.say(f"goe tui, {steps:,} steps: key to a curve", f"{drawn * 1e3:.0f} ms")
+            text = f"{whole:.2f} s{verdict(whole, bar, 's', 1)}; {pane.memory() / 2**20:.0f} MiB resident"
+            report.say(f"goe tui, {steps:,} steps: key to the whole curve", text)
+            if waits:
+                report.times("goe tui, keys meanwhile, y", waits, 0.05, at=0.95)
+        if leet is not None:
+            path = leet.logged(steps)
+            with leet.pane(path) as pane:
+                pane.start()
+                drawn = pane.wait(Leet.shown)
+                whole = drawn + pane.still(quiet_s=6.0)
+                size = pane.memory() / 2**20
+            report.say(
+                f"wandb leet, {steps:,} steps: start to the last change", f"{whole:.2f} s; {size:.0f} MiB resident"
+            )
+
+
+def has_braille(text: str) -> bool:
+    """Whether a curve is drawn."""
+    return any("\u2801" <= letter <= "\u28ff" for letter in text)
+
+
+def reading(text: str) -> bool:
+    """Whether the run page says that it has not read all."""
+    return "reading" in text
+
+
+def big_log(report: Report, folder: Path) -> None:
+    report.title("The log of a run, 1 GB")
+    runs = folder / "log" / "runs"
+    make(runs, 1)
+    run = RunDir(next(runs.iterdir()))
+    line = b"".join(
+        b"epoch 3 step %07d: loss 0.5123, a line of a log as training writes it\n" % n for n in range(14_000)
+    )
+    with run.log_file.open("wb") as file:
+        for _ in range(1000):
+            file.write(line)
+        file.write(b"the very last line\n")
+    times = []
+    with opened(goe(runs), first, settle_s=2.0) as pane:
+        for _ in range(5):
+            begun = time.perf_counter()
+            pane.press("Enter")
+            pane.wait(lambda text: "the very last line" in text, 30)
+            times.append(time.perf_counter() - begun)
+            pane.press("Escape")
+            pane.wait(first)
+            time.sleep(0.5)
+    report.times(f"goe tui, {run.log_file.stat().st_size / 1e9:.2f} GB: key to its last line", times, 0.3)
+    run.log_file.unlink()
+
+
+def narrow_link(report: Report, runs: Path, rounds: int) -> None:
+    """The terminal takes 8,000 bytes a second, as over a slow line; what is sent is kept here, not in the pty."""
+    report.title("Over a link of 64 kbit/s")
+    with training(runs), Link(runs) as link:
+        report.say("start to the first useful frame", f"{link.until(lambda sent: b'e0000' in sent, 30):.2f} s")
+        link.until(lambda _: False, 6)
+        times = []
+        for number in range(rounds):
+            link.until(lambda _: False, 0.9)
+            size = len(link.sent)
+            link.press(b"j" if number % 2 else b"k")
+            times.append(link.until(lambda sent, size=size: len(sent) > size, 10))
+        report.times(f"key to the first byte of an answer, {LIVE} runs logging", times)
+        size, begun = len(link.sent), time.perf_counter()
+        link.until(lambda _: False, 15)
+        rate = (len(link.sent) - size) / (time.perf_counter() - begun)
+        report.say("bytes/s of the list meanwhile", f"{rate:.0f}, {rate / LINK:.0%} of the link")
+
+
+class Link:
+    """`goe tui` on a pty that is read no faster than LINK."""
+
+    def __init__(self, runs: Path) -> None:
+        self.sent = b""
+        self._leader, follower = pty.openpty()
+        termios.tcsetwinsize(follower, (45, 160))
+        env = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "TERM": "xterm-256color",
+            "XDG_STATE_HOME": str(runs.parent / "s"),
+        }
+        argv = [sys.executable, "-m", "cli", "tui", "--runs", str(runs), "--queue", str(runs.parent / "x.toml")]
+        self._app = subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=env, cwd=ROOT)
+        os.close(follower)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._app.kill()
+        self._app.wait()
+        os.close(self._leader)
+
+    def press(self, key: bytes) -> None:
+        """Send a key."""
+        os.write(self._leader, key)
+
+    def until(self, enough: Callable[[bytes], bool], limit_s: float) -> float:
+        """Read until it is enough; seconds that took."""
+        begun = time.perf_counter()
+        while not enough(self.sent) and time.perf_counter() - begun < limit_s:
+            if select.select([self._leader], [], [], 0.02)[0]:
+                part = os.read(self._leader, 160)
+                self.sent += part
+                time.sleep(len(part) / LINK)
+        return time.perf_counter() - begun
+
+
+class Leet:
+    """W&B LEET and the logs it shows."""
+
+    def __init__(self, wandb: Path, folder: Path) -> None:
+        self._wandb, self._folder = wandb, folder
+        self.one = self.logged(1000)
+
+    @staticmethod
+    def shown(text: str) -> bool:
+        """Whether its charts are there."""
+        return "loss" in text and has_braille(text)
+
+    def pane(self, path: Path) -> Pane:
+        """LEET on one run."""
+        env = {"TERM": "tmux-256color", "WANDB_CONFIG_DIR": str(self._folder / "config")}
+        return Pane([str(self._wandb), "leet", str(path)], env)
+
+    def logged(self, steps: int) -> Path:
+        """A run with so many steps, whole."""
+        folder = self._folder / f"steps-{steps}"
+        self._log(folder, steps, 0).wait()
+        return next(folder.glob("wandb/offline-run-*"))
+
+    @contextmanager
+    def live(self, steps: int, pause_s: float) -> Iterator[Path]:
+        """A run that logs meanwhile."""
+        folder = self._folder / "live"
+        logger = self._log(folder, steps, pause_s)
+        try:
+            while not list(folder.glob("wandb/offline-run-*/*.wandb")):
+                time.sleep(0.2)
+            yield next(folder.glob("wandb/offline-run-*"))
+        finally:
+            logger.terminate()
+            logger.wait()
+
+    def _log(self, folder: Path, steps: int, pause_s: float) -> subprocess.Popen[bytes]:
+        folder.mkdir(parents=True)
+        env = {**os.environ, "WANDB_MODE": "offline", "WANDB_DIR": str(folder), "PYTHONPATH": ""}
+        argv = [str(self._wandb.with_name("python")), "-c", LEET_LOG, str(steps), str(pause_s)]
+        return subprocess.Popen(argv, env=env, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--leet", type=Path, help="a wandb command, in an environment of its own")
+    parser.add_argument("--quick", action="store_true", help="fewer repeats, no million steps")
+    asked = parser.parse_args()
+    rounds, seconds = (3, 8.0) if asked.quick else (9, 30.0)
+    folder = Path(tempfile.mkdtemp(prefix="goe-tui-"))
+    report = Report()
+    said = f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores"
+    print(f"{said}; load at the start {os.getloadavg()[0]:.2f}", flush=True)
+    try:
+        labs = {count: folder / str(count) / "runs" for count in (1, 1000, 5000)}
+        for count, runs in labs.items():
+            make(runs, count)
+        leet = Leet(asked.leet.absolute(), folder / "leet") if asked.leet else None
+        time.sleep(3)
+        first_frames(report, labs, leet, rounds)
+        keys(report, labs[1000], leet, 10 * rounds)
+        idle(report, labs, leet, seconds)
+        load(report, labs[1000], leet, seconds)
+        freshness(report, labs[1000], 3 * rounds)
+        curves(report, folder, leet, (100_000,) if asked.quick else (100_000, 1_000_000))
+        big_log(report, folder)
+        narrow_link(report, labs[1000], 2 * rounds)
+        print(f"\nload at the end {os.getloadavg()[0]:.2f}", flush=True)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
