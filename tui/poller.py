@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from tui.messages import News
-from tui.reading.base import Reader
+from tui.reading.base import Reader, Unhurried
 
 
 class Poller:
@@ -46,6 +46,9 @@ class Poller:
         """Read everything now."""
         with self._lock:
             self._due = dict.fromkeys(self._readers, 0.0)
+            for reader in self._readers.values():
+                if isinstance(reader, Unhurried):
+                    reader.hurry()
         self._wake.set()
 
     def stop(self) -> None:

@@ -29,7 +29,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import msgspec
 
@@ -90,18 +90,39 @@ def read_json(path: Path, kind: type[T]) -> T | None:
         raise RunError(f"{path}: cut or altered: {error}; restore the file, or remove {path.parent}") from None
 
 
+class _Folder(Protocol):
+    path: Path
+
+
+class _Inside:
+    """A place in a folder, made when it is first asked for: of thousands of listed runs few are ever asked for all."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._attribute = name
+
+    def __set_name__(self, owner: type, attribute: str) -> None:
+        self._attribute = attribute
+
+    def __get__(self, folder: _Folder, owner: type) -> Path:
+        place: Path = folder.path / self._name
+        folder.__dict__[self._attribute] = place  # found there from now on, before this is asked again
+        return place
+
+
 class Attempt:
     """One start of a run."""
+
+    launch_file = _Inside("launch.json")
+    status_file = _Inside("status.json")
+    exit_file = _Inside("exit.json")
+    stop_file = _Inside("stop")
+    paused_file = _Inside("paused")
+    retry_file = _Inside("retry")
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.number = int(path.name)
-        self.launch_file = path / "launch.json"
-        self.status_file = path / "status.json"
-        self.exit_file = path / "exit.json"
-        self.stop_file = path / "stop"
-        self.paused_file = path / "paused"
-        self.retry_file = path / "retry"
 
     def launch(self) -> Launch:
         """Who runs it. Raises RunError when the file is missing or damaged: an attempt is born with it."""
@@ -136,19 +157,20 @@ class Attempt:
 class RunDir:
     """Paths and plain reads of one run's directory."""
 
+    config_file = _Inside("config.json")
+    queued_file = _Inside("queued.json")
+    held_file = _Inside("held")
+    env_file = _Inside("env.json")
+    patch_file = _Inside("code.patch")
+    metrics_file = _Inside("metrics.jsonl")
+    log_file = _Inside("train.log")
+    checkpoints = _Inside("checkpoints")
+    eval = _Inside("eval")
+    attempts_dir = _Inside("attempts")
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self.run_id = path.name
-        self.config_file = path / "config.json"
-        self.queued_file = path / "queued.json"
-        self.held_file = path / "held"
-        self.env_file = path / "env.json"
-        self.patch_file = path / "code.patch"
-        self.metrics_file = path / "metrics.jsonl"
-        self.log_file = path / "train.log"
-        self.checkpoints = path / "checkpoints"
-        self.eval = path / "eval"
-        self.attempts_dir = path / "attempts"
 
     def surface_file(self, checkpoint: str) -> Path:
         """Confidence over the plane after evaluating this checkpoint; only runs on `spiral` have one."""

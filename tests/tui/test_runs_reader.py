@@ -10,6 +10,7 @@ import goe.launch.look
 import tui.reading.overview
 from goe.core.rundir import RunDir
 from goe.core.state import RunState
+from tui.poller import Poller
 from tui.reading.overview import OverviewReader, Plan
 
 
@@ -59,6 +60,7 @@ def test_runs_at_rest_take_turns(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> N
     runs = [lab.queued("a", seed) for seed in range(1, 8)]
     live = lab.running("live")
     monkeypatch.setattr(tui.reading.overview, "TURN", 3)
+    monkeypatch.setattr(tui.reading.overview, "NEXT", 0)
     reader = OverviewReader(lab.runs, Plan(lab.queue))
     reader.read_whole()
     for run in runs:
@@ -73,6 +75,38 @@ def test_runs_at_rest_take_turns(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> N
     assert held == sorted(held)
     (alive,) = [view for view in views if view.state is RunState.RUNNING]
     assert alive.value("loss") == 0.1
+
+
+def test_what_a_queue_starts_next_is_looked_at_in_every_read(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.queue.unlink()
+    for seed in range(1, 5):
+        lab.done("a", seed)
+    for seed in (1, 2):
+        lab.queued("b", seed)
+    monkeypatch.setattr(tui.reading.overview, "TURN", 0)
+    monkeypatch.setattr(tui.reading.overview, "NEXT", 1)
+    reader = OverviewReader(lab.runs, Plan(lab.queue))
+    reader.read_whole()
+    for seed in (1, 2):
+        lab.running("b", seed)
+    states = [[view.state for view in reader.read().views[-2:]] for _ in range(2)]
+    assert states == [[RunState.RUNNING, RunState.QUEUED], [RunState.RUNNING, RunState.RUNNING]]
+
+
+def test_asked_for_now_every_run_has_its_turn(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.queue.unlink()
+    runs = [lab.queued("a", seed) for seed in range(1, 4)]
+    monkeypatch.setattr(tui.reading.overview, "TURN", 0)
+    monkeypatch.setattr(tui.reading.overview, "NEXT", 0)
+    reader = OverviewReader(lab.runs, Plan(lab.queue))
+    poller = Poller(lambda news: None)
+    poller.follow("overview", reader)
+    reader.read_whole()
+    for run in runs:
+        run.held_file.touch()
+    assert not any(view.held for view in reader.read().views)
+    poller.refresh()
+    assert all(view.held for view in reader.read().views)
 
 
 def test_runs_come_and_go(lab: Lab) -> None:

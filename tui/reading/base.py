@@ -1,7 +1,7 @@
 """What every reader is, and the border that keeps one run's damage from the others."""
 
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 from goe.core.overview import RunView
 from goe.core.rundir import RunDir
@@ -19,6 +19,14 @@ class Reader(Protocol):
 
     def read(self) -> object:
         """What there is now, for the screens; None where nothing is new. Never raises for what files hold."""
+
+
+@runtime_checkable
+class Unhurried(Protocol):
+    """A reader that looks at some things seldom."""
+
+    def hurry(self) -> None:
+        """The next read looks at everything."""
 
 
 def guarded(run: RunDir, read: Callable[[RunDir], T], broken: Callable[[RunView], T]) -> T:

@@ -21,28 +21,43 @@ if TYPE_CHECKING:
 
 FIRST_S, SLICE_S = 0.03, 0.1
 """Of the first reads of a large folder, so that a screenful is there at once, and keys are answered meanwhile."""
-TURN = 1_000
-"""Runs at rest that are looked at in one read; of more, each has its turn a read later."""
+NEXT, TURN = 50, 150
+"""Runs that are looked at in every read because a queue may start them soon, and how many of all others in turn."""
 AGAIN_S = 30.0
 """Then the folder is listed in any case: a run may be copied into it slowly."""
 
 
 class OverviewReader:
-    """The list, once a second; a large folder in slices at first."""
+    """The list, once a second; a large folder in slices at first. Runs that live are read each time, others in turn."""
 
     def __init__(self, runs: Path, plan: "Plan") -> None:
         self._folder = RunsFolder(runs)
         self._plan = plan
         self._look = Look()
+        self._found: dict[str, RunDir] = {}
+        self._order: dict[str, int] = {}
+        self._names: list[str] = []
+        """Of all runs, as the list has them."""
+        self._unread: list[str] = []
+        """Of those that were never read, the next one last."""
         self._views: dict[str, RunView] = {}
-        self._turn: Iterator[str] = iter(())
         self._sorted: tuple[RunView, ...] = ()
-        self._unread = 0
+        self._changed = False
+        """Whether that is no longer how the views are."""
+        self._live: set[str] = set()
+        self._waiting: set[str] = set()
+        """Runs that a queue may start."""
+        self._turn: Iterator[str] = iter(())
+        self._hurry = False
 
     @property
     def period(self) -> float:
         """At once while there are runs that were never read."""
         return 0.0 if self._unread else 1.0
+
+    def hurry(self) -> None:
+        """Every run has its turn in the next read."""
+        self._hurry = True
 
     def read(self) -> Overview:
         """Every run now, or as many as were read yet."""
@@ -59,41 +74,63 @@ class OverviewReader:
             found = self._folder.runs()
         except RunError as error:
             problem = str(error)
-        self._views = {name: view for name, view in self._views.items() if found.get(name) is view.run}
-        order = self._plan.order
-        new = sorted((name for name in found if name not in self._views), key=lambda name: order.get(name, len(order)))
-        deadline = time.monotonic() + seconds
-        due = [*new, *self._due()]
-        for count, name in enumerate(due):
-            if 0 < count < len(new) and time.monotonic() > deadline:
-                break
-            self._see(found[name])
-        self._unread = sum(name not in self._views for name in found)
-        views = self._in_order(found)
+        self._arrange(found)
+        known = self._due()
+        self._read_new(seconds)
+        for name in known:
+            self._see(name)
         alive = queue_process(self._folder.path) is not None
-        return Overview(views, now, alive, len(order), self._plan.problems, problem, self._unread)
+        planned, problems = len(self._order), self._plan.problems
+        return Overview(self._in_order(), now, alive, planned, problems, problem, len(self._unread))
+
+    def _arrange(self, found: dict[str, RunDir]) -> None:
+        """By the queue file, then by name, where runs came or went or the file changed."""
+        order = self._plan.order
+        if found is self._found and order is self._order:
+            return
+        self._found, self._order, self._changed = found, order, True
+        self._names = sorted(found, key=lambda name: order.get(name, len(order)))  # stable: names stay in order
+        self._views = {name: view for name, view in self._views.items() if found.get(name) is view.run}
+        self._unread = [name for name in reversed(self._names) if name not in self._views]
+        self._live &= self._views.keys()
+        self._waiting &= self._views.keys()
 
     def _due(self) -> list[str]:
-        """Whatever lives, and the next of those at rest."""
-        live = [name for name, view in self._views.items() if view.is_live or view.state is RunState.LOST]
+        """Whatever lives or may soon, and the next of the others; all of them in a hurry."""
+        if self._hurry:
+            self._hurry = False
+            return list(self._views)
+        soon = islice((name for name in self._names if name in self._waiting), NEXT)
         turn = list(islice(self._turn, TURN))
         if len(turn) < TURN:
             self._turn = iter(list(self._views))
             turn += islice(self._turn, min(TURN, len(self._views)) - len(turn))
-        return list(dict.fromkeys([*live, *(name for name in turn if name in self._views)]))
+        return list(dict.fromkeys([*self._live, *soon, *(name for name in turn if name in self._views)]))
 
-    def _see(self, run: RunDir) -> None:
-        view = guarded(run, lambda run: self._look.at(run).view, lambda view: view)
-        if self._views.get(run.run_id) != view:  # an equal one stays the same object: nothing has to be drawn
-            self._views[run.run_id] = view
+    def _read_new(self, seconds: float) -> None:
+        """At least one, and as many as there is time for."""
+        deadline = time.monotonic() + seconds
+        while self._unread:
+            self._see(self._unread.pop())
+            if time.monotonic() > deadline:
+                break
 
-    def _in_order(self, found: dict[str, RunDir]) -> tuple[RunView, ...]:
-        """By the queue file, then by name; the same object while nothing changed."""
-        order = self._plan.order
-        views = [self._views[name] for name in found if name in self._views]
-        views.sort(key=lambda view: order.get(view.run_id, len(order)))  # stable: names stay in order
-        if len(views) != len(self._sorted) or any(a is not b for a, b in zip(views, self._sorted, strict=True)):
-            self._sorted = tuple(views)
+    def _see(self, name: str) -> None:
+        view = guarded(self._found[name], lambda run: self._look.at(run).view, lambda view: view)
+        before = self._views.get(name)
+        if before is view or before == view:  # an equal one stays the same object: nothing has to be drawn
+            return
+        self._views[name], self._changed = view, True
+        (set.add if view.is_live or view.state is RunState.LOST else set.discard)(self._live, name)
+        (set.add if view.needs_start else set.discard)(self._waiting, name)
+
+    def _in_order(self) -> tuple[RunView, ...]:
+        """The same object while nothing changed."""
+        if self._changed:
+            self._changed = False
+            views = tuple(self._views[name] for name in self._names if name in self._views)
+            if len(views) != len(self._sorted) or any(a is not b for a, b in zip(views, self._sorted, strict=True)):
+                self._sorted = views
         return self._sorted
 
 
