@@ -15,7 +15,6 @@ from tui.screens.histogram import HistogramScreen
 from tui.screens.queue import QueueScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
-from tui.screens.system import SystemScreen
 from tui.widgets.keytable import KeyTable
 
 Sit = Callable[[], AbstractAsyncContextManager[User]]
