@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from conftest import Lab
+from runfolder import Lab
 
 from goe.core.overview import view_runs
 from goe.core.runquery import EVERYTHING

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import DEAD, Lab
 from rich.segment import Segment
+from runfolder import DEAD, Lab
 from textual.widgets import Input
 from user import User, Wait
 

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 import test_app
-from conftest import Lab
+from runfolder import Lab
 from test_app import Sit
 
 from tui.screens.choose import ChooseScreen
