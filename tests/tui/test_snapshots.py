@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from rich.segment import Segment
+from rich.style import Style
 from runfolder import DEAD, Lab
 from textual.widgets import Input
 from user import User, Wait
@@ -132,7 +133,10 @@ def picture(app: GoeApp) -> str:
 
 def _letter(segment: Segment, letters: dict[str, str]) -> str:
     signs = string.ascii_letters + string.digits + string.punctuation
-    return letters.setdefault(str(segment.style), signs[len(letters) % len(signs)])
+    style = segment.style
+    if style is not None and not segment.text.strip() and not (style.reverse or style.underline):
+        style = Style(bgcolor=style.bgcolor)  # the colour of letters that are not there is nothing to see
+    return letters.setdefault(str(style), signs[len(letters) % len(signs)])
 
 
 async def compare(user: User, name: str, wait: Callable[..., Awaitable[None]]) -> None:
