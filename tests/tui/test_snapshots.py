@@ -41,7 +41,6 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "columns": ("?running", "c", "?usual"),
     "confirm": ("?running", "x", "?Cancel"),
     "help": ("?running", "question_mark", "?Keys"),
-    "palette": ("?running", "colon", "'theme goe", "?goe-light"),
     "charts": ("?running", "asterisk", "equals_sign", "b", "?n=2"),
     "run": ("?running", "enter", "?epoch 4", "?ce"),
     "log": ("?running", "enter", "?epoch 4", "2", "?line 9", "slash", "'line 7", "enter", "?in 11 lines"),
