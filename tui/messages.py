@@ -1,7 +1,7 @@
 """What the poller tells the screens: plain immutable facts, each sent in one News."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from textual.message import Message
@@ -29,7 +29,7 @@ class Overview:
 
     views: tuple[RunView, ...] = ()
     """In the queue file's order, then by name."""
-    read_at: float = 0.0
+    read_at: float = field(default=0.0, compare=False)
     """Unix time."""
     queue_alive: bool = False
     planned: int = 0

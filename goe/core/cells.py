@@ -1,6 +1,7 @@
 """One printed value of a table: its text, its rank among its neighbours, and what stands beside it."""
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,20 +75,21 @@ def signed(value: float, style: MetricStyle) -> str:
     return f"{printed(value, style):+.2f}".replace("-", "−")
 
 
-def ranks(values: Sequence[float | None], groups: Sequence[object], style: MetricStyle) -> list[int | None]:
+def ranks(values: Sequence[float | None], groups: Sequence[Hashable], style: MetricStyle) -> list[int | None]:
     """Competition ranks of fractions as printed, within each group: all that look equal are equal.
 
     None without a value, where neither is better, and in a group with fewer than two values.
     """
     shown = [None if value is None else printed(value, style) for value in values]
-    return [
-        _rank(own, [other for other, theirs in zip(shown, groups, strict=True) if theirs == group], style)
-        for own, group in zip(shown, groups, strict=True)
-    ]
+    known: dict[Hashable, list[float]] = {}
+    for own, group in zip(shown, groups, strict=True):
+        if own is not None:
+            insort(known.setdefault(group, []), own)
+    return [_rank(own, known.get(group, ()), style) for own, group in zip(shown, groups, strict=True)]
 
 
-def _rank(own: float | None, group: Sequence[float | None], style: MetricStyle) -> int | None:
-    known = [value for value in group if value is not None]
+def _rank(own: float | None, known: Sequence[float], style: MetricStyle) -> int | None:
+    """Of one among the rising values that there are."""
     if own is None or len(known) < 2 or style.higher_is_better is None:
         return None
-    return 1 + sum(value > own if style.higher_is_better else value < own for value in known)
+    return 1 + (len(known) - bisect_right(known, own) if style.higher_is_better else bisect_left(known, own))

@@ -56,7 +56,7 @@ class InitFrom(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, re
         return f"{self.experiment}-s{seed}-{self.group}"
 
 
-class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
+class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab", dict=True):
     """One training run. Defaults are the paper's recipe (science: Koo et al. 2024, main.py of the authors)."""
 
     experiment: str
@@ -108,7 +108,7 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
     """The checkpoint evaluated after training."""
     scores: Annotated[tuple[ScoreName, ...], Meta(min_length=1)] = ("msp",)
 
-    @property
+    @functools.cached_property
     def group(self) -> str:
         """8 hex digits of everything but name and seed: runs that differ only by seed share it.
 

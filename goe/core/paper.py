@@ -15,7 +15,7 @@ from goe.core.errors import ConfigError
 from goe.core.layout import Conventions, Layout, kind_of
 from goe.core.metricstyles import STYLES, Kind, style_of
 from goe.core.results import AVERAGE, Measured, Row
-from goe.core.table import ID, Block, Column, block, grouped, mean_over, scope_title
+from goe.core.table import ID, Block, Column, block, grouped, lines_of, mean_over, scope_title
 from goe.core.where import Where
 
 # In the paper's order.
@@ -105,7 +105,7 @@ def paper_blocks(
     for scope, mine in grouped(rows, ["protocol"]).items():
         ordered = sorted([*mine, *_missing(mine, expected, scope[0])], key=_place)
         title = f"{scope_title(layout, scope)} · {_own(ordered)} · mean over {mean_over(mine)}"
-        found.append(block(title, ordered, columns, KEYS, beside, names=NAMES, with_seeds=False))
+        found.append(block(title, lines_of(ordered), columns, KEYS, beside, names=NAMES, with_seeds=False))
     return found
 
 

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from goe.core.config import RunConfig
 from goe.core.errors import RunError
@@ -133,43 +134,64 @@ def gather(runs: Iterable[RunDir]) -> tuple[list[Measured], list[str]]:
     return measured, problems
 
 
+_Key: TypeAlias = tuple[str, str, str, str, str]
+"""Experiment, configuration, score, protocol, checkpoint."""
+_Sets: TypeAlias = Mapping[tuple[str, str], tuple[str, ...]]
+"""All OOD sets that any run was tested on, by ID set and protocol."""
+_Ground: TypeAlias = tuple[tuple[Measured, ...], tuple[tuple[str, ...], ...], int]
+"""What the rows of an experiment hang on: its results, the OOD sets of the protocol of each, seeds there should be."""
+
+
 def aggregate(measured: Iterable[Measured], expected: Iterable[RunConfig]) -> list[Row]:
     """Rows over seeds, in the order of `expected` and then of appearance.
 
     `expected` are all runs there should be; a seed without a result is missing, not averaged away.
     """
-    seeds: dict[tuple[str, str], set[int]] = {}
-    for config in expected:
-        seeds.setdefault((config.experiment, config.group), set()).add(config.seed)
-    groups: dict[tuple[str, ...], dict[int, Measured]] = {}
-    test_sets: dict[tuple[str, str], dict[str, None]] = {}
-    for item in measured:
-        config, result = item.config, item.result
-        key = (config.experiment, config.group)
-        seeds.setdefault(key, set()).add(config.seed)
-        groups.setdefault((*key, result.score, result.protocol, result.checkpoint), {})[config.seed] = item
-        test_sets.setdefault((result.id_dataset, result.protocol), {}).update(dict.fromkeys(result.detection))
-    order = {key: place for place, key in enumerate(seeds)}
-    ranked = sorted(groups.items(), key=lambda group: order[group[0][0], group[0][1]])
-    return [row for key, items in ranked for row in _rows(list(items.values()), len(seeds[key[0], key[1]]), test_sets)]
+    return Aggregation().rows(measured, expected)
 
 
-def _rows(
-    items: Sequence[Measured], expected: int, test_sets: Mapping[tuple[str, str], Iterable[str]]
-) -> Iterable[Row]:
+class Aggregation:
+    """`aggregate` again and again: only what hangs on a result that changed is worked out anew."""
+
+    def __init__(self) -> None:
+        self._kept: dict[_Key, tuple[_Ground, list[Row]]] = {}
+
+    def rows(self, measured: Iterable[Measured], expected: Iterable[RunConfig]) -> list[Row]:
+        """As `aggregate`."""
+        seeds: dict[tuple[str, str], set[int]] = {}
+        for config in expected:
+            seeds.setdefault((config.experiment, config.group), set()).add(config.seed)
+        groups: dict[_Key, dict[int, Measured]] = {}
+        test_sets: dict[tuple[str, str], dict[str, None]] = {}
+        for item in measured:
+            config, result = item.config, item.result
+            key = (config.experiment, config.group)
+            seeds.setdefault(key, set()).add(config.seed)
+            groups.setdefault((*key, result.score, result.protocol, result.checkpoint), {})[config.seed] = item
+            test_sets.setdefault((result.id_dataset, result.protocol), {}).update(dict.fromkeys(result.detection))
+        order = {key: place for place, key in enumerate(seeds)}
+        sets = {benchmark: tuple(names) for benchmark, names in test_sets.items()}
+        ranked = sorted(groups.items(), key=lambda group: order[group[0][:2]])
+        self._kept = {key: self._of(key, list(items.values()), len(seeds[key[:2]]), sets) for key, items in ranked}
+        return [row for _, rows in self._kept.values() for row in rows]
+
+    def _of(self, key: _Key, items: Sequence[Measured], expected: int, sets: _Sets) -> tuple[_Ground, list[Row]]:
+        own = tuple(sets[item.result.id_dataset, item.result.protocol] for item in items)
+        ground = (tuple(items), own, expected)
+        kept = self._kept.get(key)
+        return kept if kept is not None and kept[0] == ground else (ground, list(_rows(*ground)))
+
+
+def _rows(items: Sequence[Measured], test_sets: Sequence[Sequence[str]], expected: int) -> Iterable[Row]:
     config, result = items[0].config, items[0].result
-    group = config.group  # a digest, worked out each time it is asked for
-    values = {
-        item.config.seed: _flatten(item.result, test_sets[item.result.id_dataset, item.result.protocol])
-        for item in items
-    }
+    values = {item.config.seed: _flatten(item.result, sets) for item, sets in zip(items, test_sets, strict=True)}
     for test_set, metric in dict.fromkeys(key for each in values.values() for key in each):
         found = [(seed, values[seed].get((test_set, metric))) for seed in sorted(values)]
         by_seed = tuple((seed, value) for seed, value in found if value is not None and math.isfinite(value))
         kept = [value for _, value in by_seed]
         yield Row(
             experiment=config.experiment,
-            config=group,
+            config=config.group,
             method=config.method_name,
             id_dataset=result.id_dataset,
             model=config.model,

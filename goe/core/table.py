@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from goe.core.cells import NO_VALUE, Beside, Cell, ranks, text_of
 from goe.core.layout import FACTS, Conventions, Layout, kind_of, ood_sets
@@ -24,6 +25,21 @@ class Column:
     """An OOD test set, ID, AVERAGE or FILTER."""
     style: MetricStyle
     heading: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What was measured of an experiment (configuration, score, …): each row by place and metric."""
+
+    one: Row
+    """Any of its rows."""
+    rows: Mapping[tuple[str, str], Row]
+
+    def row(self, column: Column) -> Row:
+        """The row of a cell; one without a value if that was not measured."""
+        found = self.rows.get((column.place, column.style.key))
+        place = column.place or self.one.id_dataset
+        return found or replace(self.one, test_set=place, metric=column.style.key, **NO_VALUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +88,8 @@ def blocks(rows: Sequence[Row], layout: Layout = USUAL_LAYOUT, beside: Beside = 
         dropped = filtering.pop(place, [])
         columns = [Column(FILTER, style, style.heading) for style in styles if style.kind is Kind.FILTERING]
         if dropped and columns:
-            found.append(block(_filter_title(layout, dropped[0]), dropped, columns, _filter_keys(layout), beside))
+            title = _filter_title(layout, dropped[0])
+            found.append(block(title, lines_of(dropped), columns, _filter_keys(layout), beside))
     return found
 
 
@@ -117,28 +134,32 @@ def _tested(
     averaged = bool(ood_sets(rows)) and (layout.sets is None or AVERAGE in layout.sets)
     classification = [Column(ID, style, style.heading) for style in styles if style.kind is Kind.CLASSIFICATION]
     detection = [style for style in styles if style.kind is Kind.DETECTION]
-    keys = layout.rows
+    keys, lines = layout.rows, lines_of(rows)
     if layout.columns == "sets":
         places = [*sets, *([AVERAGE] if averaged else [])]
-        found = [block(f"{context} · ID test set", rows, classification, keys, beside)] if classification else []
+        found = [block(f"{context} · ID test set", lines, classification, keys, beside)] if classification else []
         average = f" · average: mean over {mean_over(rows)}" if averaged else ""
         for style in detection if places else ():
             columns = [Column(name, style, name) for name in places]
-            found.append(block(f"{context} · {style.heading}{average}", rows, columns, keys, beside))
+            found.append(block(f"{context} · {style.heading}{average}", lines, columns, keys, beside))
         return found
     columns = classification + [Column(AVERAGE, style, style.heading) for style in detection if averaged]
     about = f"mean over {mean_over(rows)}" if averaged else "ID test set"
-    found = [block(f"{context} · {about}", rows, columns, keys, beside)] if columns else []
+    found = [block(f"{context} · {about}", lines, columns, keys, beside)] if columns else []
     for name in sets if detection else ():
         columns = [Column(name, style, style.heading) for style in detection]
-        found.append(block(f"{context} · OOD: {name}", _tested_on(rows, name), columns, keys, beside))
+        found.append(block(f"{context} · OOD: {name}", _tested_on(lines, name), columns, keys, beside))
     return found
 
 
-def _tested_on(rows: Sequence[Row], name: str) -> list[Row]:
-    """The rows of benchmarks that have this OOD set; runs of such a benchmark that lack it stay in, as missing."""
-    benchmarks = grouped(rows, ["dataset", "protocol"]).values()
-    return [row for mine in benchmarks if name in ood_sets(mine) for row in mine]
+def _tested_on(lines: Sequence[Line], name: str) -> list[Line]:
+    """Those of benchmarks that have this OOD set; runs of such a benchmark that lack it stay in, as missing."""
+    having = {_benchmark(line) for line in lines if any(place == name for place, _ in line.rows)}
+    return [line for line in lines if _benchmark(line) in having]
+
+
+def _benchmark(line: Line) -> tuple[str, str]:
+    return line.one.id_dataset, line.one.protocol
 
 
 # What a filter dropped hangs on the epoch alone: it is the same under every score and protocol.
@@ -168,13 +189,25 @@ def _once(rows: Sequence[Row]) -> list[Row]:
     return [row for mine in found.values() for row in mine]
 
 
+def lines_of(rows: Iterable[Row]) -> list[Line]:
+    """`rows` by experiment, configuration, score and so on, in order of appearance."""
+    found: dict[tuple[str, ...], dict[tuple[str, str], Row]] = {}
+    for row in rows:
+        place = ID if row.test_set == row.id_dataset else row.test_set
+        found.setdefault(_identity(row), {})[place, row.metric] = row
+    return [Line(next(iter(each.values())), each) for each in found.values()]
+
+
+_identity = attrgetter("config", "experiment", "method", "model", "id_dataset", "score", "protocol", "checkpoint")
+
+
 Names = Mapping[str, Mapping[str, str]]
 """Other words for values of a row key."""
 
 
 def block(
     title: str,
-    rows: Sequence[Row],
+    lines: Sequence[Line],
     columns: Sequence[Column],
     keys: Sequence[str],
     beside: Beside = ALONE,
@@ -182,16 +215,12 @@ def block(
     names: Names | None = None,
     with_seeds: bool = True,
 ) -> Block:
-    """A line for each experiment (configuration, score, …) in `rows`, labelled by `keys`.
+    """`lines` labelled by `keys`.
 
-    Lines stand in order of appearance, those that share a value of the first key together, and so on. Best and second
+    They stand in the order given, those that share a value of the first key together, and so on. Best and second
     are marked among lines that share all labels but the last.
     """
-    by_line: dict[tuple[str, ...], dict[tuple[str, str], Row]] = {}
-    for row in rows:
-        place = ID if row.test_set == row.id_dataset else row.test_set
-        by_line.setdefault(_identity(row), {})[place, row.metric] = row
-    lines = _in_order([_Line(next(iter(found.values())), found) for found in by_line.values()], keys)
+    lines = _in_order(lines, keys)
     labels = _labels([line.one for line in lines], keys, names or {})
     groups = [label[:-1] for label in labels]
     table = [[line.row(column) for column in columns] for line in lines]
@@ -208,24 +237,7 @@ def block(
     return Block(title, header, tuple(made), len(keys))
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    one: Row
-    """Any of its rows."""
-    rows: Mapping[tuple[str, str], Row]
-
-    def row(self, column: Column) -> Row:
-        """The row of a cell; one without a value if that was not measured."""
-        found = self.rows.get((column.place, column.style.key))
-        place = column.place or self.one.id_dataset
-        return found or replace(self.one, test_set=place, metric=column.style.key, **NO_VALUE)
-
-
-def _identity(row: Row) -> tuple[str, ...]:
-    return (row.config, *(fact(row) for fact in FACTS.values()))
-
-
-def _in_order(lines: list[_Line], keys: Sequence[str]) -> list[_Line]:
+def _in_order(lines: Sequence[Line], keys: Sequence[str]) -> list[Line]:
     places: list[dict[str, int]] = [{} for _ in keys]
     for line in lines:
         for known, key in zip(places, keys, strict=True):

@@ -3,7 +3,6 @@
 import time
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from goe.core.errors import ConfigError, RunError
 from goe.core.overview import RunView
@@ -15,9 +14,7 @@ from goe.launch.detached import queue_process
 from goe.launch.look import FRESH_NS, Look
 from tui.messages import Overview
 from tui.reading.base import guarded
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tui.reading.turns import Turns
 
 FIRST_S, SLICE_S = 0.03, 0.1
 """Of the first reads of a large folder, so that a screenful is there at once, and keys are answered meanwhile."""
@@ -47,7 +44,7 @@ class OverviewReader:
         self._live: set[str] = set()
         self._waiting: set[str] = set()
         """Runs that a queue may start."""
-        self._turn: Iterator[str] = iter(())
+        self._turns = Turns()
         self._hurry = False
 
     @property
@@ -101,11 +98,7 @@ class OverviewReader:
             self._hurry = False
             return list(self._views)
         soon = islice((name for name in self._names if name in self._waiting), NEXT)
-        turn = list(islice(self._turn, TURN))
-        if len(turn) < TURN:
-            self._turn = iter(list(self._views))
-            turn += islice(self._turn, min(TURN, len(self._views)) - len(turn))
-        return list(dict.fromkeys([*self._live, *soon, *(name for name in turn if name in self._views)]))
+        return list(dict.fromkeys([*self._live, *soon, *self._turns.take(self._views, TURN)]))
 
     def _read_new(self, seconds: float) -> None:
         """At least one, and as many as there is time for."""
@@ -173,10 +166,10 @@ class Plan:
     def poll(self) -> None:
         """Read the file if it changed. A missing file plans nothing and is no problem."""
         before, self._stamp = self._stamp, stamp_of(self.path)
+        if self._stamp == before:
+            return
         if self._stamp is None:
             self.order, self.problems, self.min_free = {}, (), None
-            return
-        if self._stamp == before:
             return
         try:
             queue = load_queue(self.path)

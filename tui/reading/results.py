@@ -8,7 +8,7 @@ from goe.core.errors import ConfigError
 from goe.core.forms import RECORDS, Format, render
 from goe.core.layout import check_sets
 from goe.core.metricstyles import STYLES, Kind
-from goe.core.results import Measured, aggregate, without_results
+from goe.core.results import Aggregation, Measured, without_results
 from goe.core.table import Table
 from goe.core.tabulation import choose, lay_out
 from tui.messages import Choices, Results
@@ -28,11 +28,16 @@ class ResultsReader:
         self._done: TableLook | None = None
         self._evaluations = Evaluations(runs, plan.path)
         self._differences = Differences()
+        self._aggregation = Aggregation()
 
     @property
     def period(self) -> float:
         """Seconds; fewer while differences are being worked out."""
         return 0.2 if self._differences.pending else 2.0
+
+    def hurry(self) -> None:
+        """Every run has its turn in the next read."""
+        self._evaluations.hurry()
 
     def ask(self, look: TableLook) -> None:
         """Show this from the next read on."""
@@ -65,7 +70,7 @@ class ResultsReader:
             request = request_of(look)
             chosen = choose(measured, request)
             expected = tuple(request.where.choose_runs(self._evaluations.expected))
-            rows = tuple(aggregate(chosen, expected))
+            rows = tuple(self._aggregation.rows(chosen, expected))
             check_sets(request.layout, rows)
         except ConfigError as error:
             return Results(look, there=there, problems=(*problems, *error.problems))

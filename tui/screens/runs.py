@@ -150,7 +150,8 @@ class RunsScreen(RunControl):
                 self._metrics = metric_names(what.views)
                 self._understand(self._look.filter)
                 self._arrange()
-            self._show_around(what)
+            if before != what:
+                self._show_around(what)
 
     def _understand(self, text: str) -> None:
         """Take the filter; one with a mistake leaves the last good one standing."""
