@@ -17,6 +17,7 @@ from textual.theme import Theme
 
 from goe.core.errors import ConfigError
 from goe.core.logfile import clean_line
+from goe.core.queuehistory import History
 from goe.launch.detached import queue_mark
 from tui.crash import crash_line
 from tui.keymap import deed_groups
@@ -145,7 +146,8 @@ class GoeApp(App[None]):
         # Textual turns colours to greys for NO_COLOR; with the terminal's own colours it leaves them out.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
         self.poller = Poller(self.post_message)
-        self.session = Session(runs, queue, self.poller, Plan(queue), memory or Memory(None), readonly)
+        plan, history = Plan(queue), History(queue)
+        self.session = Session(runs, queue, self.poller, plan, memory or Memory(None), readonly, history=history)
         self._crash_file = crash_file
         self.register_theme(DARK)
         self.register_theme(LIGHT)

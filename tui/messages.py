@@ -259,6 +259,10 @@ class QueueFacts:
     mark: QueueMark | None = None
     slots: str = ""
     """How much at once, in words."""
+    faults: tuple[tuple[str, int], ...] = ()
+    """Experiments with a problem in what is saved now, and the line of its first."""
+    missing: bool = False
+    """Whether there is no such file."""
 
 
 @dataclass(frozen=True, slots=True)

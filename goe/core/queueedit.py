@@ -18,7 +18,7 @@ from goe.core.config import spell_out
 from goe.core.errors import ConfigError, did_you_mean
 from goe.core.jobs import Job
 from goe.core.queuefile import experiment_entries, parse_queue, swept_keys
-from goe.core.queuetext import QueueText, read_queue, write_queue
+from goe.core.queuetext import QueueText, no_queue, read_queue, write_queue
 from goe.core.setting import Setting
 from goe.core.tomlblocks import Block, cut_block, insert_block, newline_of, reorder, sections
 from goe.core.tomledit import is_written, set_key, spell_key, unset_key
@@ -30,9 +30,9 @@ Direction: TypeAlias = Literal["up", "down", "first", "last", "before", "after"]
 Edit: TypeAlias = Callable[[str], str]
 
 
-def edit_queue(path: Path, edit: Edit) -> tuple[QueueText, str]:
+def edit_queue(path: Path, edit: Edit, *, may_create: bool = False) -> tuple[QueueText, str]:
     """Read `path`, edit, check and write it: what was read, and the new text. Raises ConfigError, nothing written."""
-    old = read_queue(path)
+    old = no_queue(path) if may_create and not path.exists() else read_queue(path)
     try:
         new = edit(old.text)
     except ConfigError as error:
@@ -159,7 +159,7 @@ def unset(text: str, place: Place, keys: Sequence[tuple[str, ...]]) -> str:
 def hold(text: str, names: Sequence[str]) -> str:
     """The experiments not started until they are released; those that are held already stay as they are."""
     for name in names:
-        if not _is_held(text, name):
+        if not is_held(text, name):
             text = set_values(text, ("experiment", name), [Setting(("hold",), "true")])
     return text
 
@@ -192,7 +192,8 @@ def jobs_by_entry(path: Path) -> list[tuple[Job, str]]:
     return [(job, str(entries[makers[job.config.experiment]]["name"])) for job in jobs]
 
 
-def _is_held(text: str, name: str) -> bool:
+def is_held(text: str, name: str) -> bool:
+    """Whether the queue may not start the experiment, by its own word or that of `[defaults]`."""
     data = _load(text)
     entry = data["experiment"][_find(text, data, name)]
     return entry.get("hold", _table(data, "defaults").get("hold")) is True

@@ -16,9 +16,13 @@ class History:
         self.path = path
         self._done: list[tuple[str, str, str]] = []
 
+    def text(self) -> str:
+        """The file as it is; empty where there is none yet. Raises ConfigError if it can't be read."""
+        return read_queue(self.path).text if self.path.exists() else ""
+
     def apply(self, edit: Edit, what: str) -> bool:
         """Edit the file; whether anything changed. `what` names the edit for `undo`. Raises ConfigError."""
-        old, new = edit_queue(self.path, edit)
+        old, new = edit_queue(self.path, edit, may_create=True)
         if new == old.text:
             return False
         self._done = [*self._done[1 - _DEEP :], (old.text, new, what)]

@@ -44,6 +44,11 @@ def read_queue(path: Path) -> QueueText:
     return QueueText(path, text, data.startswith(codecs.BOM_UTF8), _digest(data))
 
 
+def no_queue(path: Path) -> QueueText:
+    """What stands for a file that is not there yet: `write_queue` makes it."""
+    return QueueText(path, "", marked=False, digest="")
+
+
 def write_queue(old: QueueText, new: str) -> QueueText:
     """Replace the text of `old` by `new`: whole or not at all, with owner and permissions kept, through symbolic links.
 
@@ -51,6 +56,8 @@ def write_queue(old: QueueText, new: str) -> QueueText:
     writers at once one wins. A text editor takes no locks: what it saves in the instant between the last look and the
     renaming is lost.
     """
+    if not old.digest:
+        return _create(old.path, new)
     place = old.path.resolve()
     data = (codecs.BOM_UTF8 if old.marked else b"") + new.encode()
     try:
@@ -63,6 +70,17 @@ def write_queue(old: QueueText, new: str) -> QueueText:
     except OSError as error:
         raise ConfigError([f"{old.path}: can't be written: {error.strerror}; nothing written"]) from None
     return QueueText(old.path, new, old.marked, _digest(data))
+
+
+def _create(path: Path, text: str) -> QueueText:
+    try:
+        with path.open("xb") as file:
+            file.write(text.encode())
+    except FileExistsError:
+        raise ConfigError([f"{path}: changed under us: somebody made it; nothing written; do it again"]) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: can't be written: {error.strerror}; nothing written"]) from None
+    return QueueText(path, text, marked=False, digest=_digest(text.encode()))
 
 
 @contextlib.contextmanager

@@ -59,6 +59,7 @@ class QueueReader:
         self._stamp: Stamp | None = None
         self._version = _Version()
         self._problems: tuple[str, ...] = ()
+        self._faults: tuple[tuple[str, int], ...] = ()
         self._grounds: tuple[_Version, tuple[str, ...], dict[str, Seen]] | None = None
         """What the last facts were made of."""
         self._rests = False
@@ -89,12 +90,12 @@ class QueueReader:
         try:
             text = read_queue(self._queue).text
         except ConfigError as error:
-            self._problems = error.problems
+            self._problems, self._faults = error.problems, ()
             return
         try:
-            self._version, self._problems = _version(text, self._queue), ()
+            self._version, self._problems, self._faults = _version(text, self._queue), (), ()
         except ConfigError as error:
-            self._problems = error.problems
+            self._problems, self._faults = error.problems, _faults(text, error.problems, self._queue)
             if not self._version.jobs:
                 self._version = _names_alone(text)
 
@@ -110,7 +111,8 @@ class QueueReader:
         for (run_id, _), number in zip(version.jobs, version.makers, strict=True):
             members[number].append(run_id)
         listed = tuple(now.queued(entry, ids) for entry, ids in zip(version.entries, members, strict=True))
-        return QueueFacts(listed, self._problems, mark, _slots(version.options, mark))
+        missing = bool(self._problems) and self._stamp is None
+        return QueueFacts(listed, self._problems, mark, _slots(version.options, mark), self._faults, missing)
 
     def _live(self, seen: Mapping[str, Seen]) -> list[RunView]:
         """Every live run of the folder, also those that are not of this file: they take slots too."""
@@ -154,6 +156,23 @@ def _names_alone(text: str) -> _Version:
         return _Version(tuple(entries_of(text)))
     except ConfigError:
         return _Version()
+
+
+def line_of(problem: str, path: Path) -> int | None:
+    """The line of the file that a problem of it is at, where it says one."""
+    found = problem.removeprefix(f"{path}:").partition(":")[0]
+    return int(found) if found.isdecimal() else None
+
+
+def _faults(text: str, problems: Sequence[str], path: Path) -> tuple[tuple[str, int], ...]:
+    """The experiments that problems stand in, each with the line of its first; none where the text is no TOML."""
+    found: dict[str, int] = {}
+    entries = _names_alone(text).entries
+    for line in filter(None, (line_of(problem, path) for problem in problems)):
+        names = [entry.name for entry in entries if entry.line <= line]
+        if names:
+            found[names[-1]] = min(line, found.get(names[-1], line))
+    return tuple(found.items())
 
 
 @dataclass(frozen=True, slots=True)

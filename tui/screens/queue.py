@@ -2,44 +2,47 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import msgspec
-import tomli
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from goe.core import queueedit
+from goe.core import queueedit, queuemany
 from goe.core.errors import ConfigError, GoeError
-from goe.core.logfile import clean_line
 from goe.core.overview import view_runs
-from goe.core.queueedit import Direction, Edit
+from goe.core.queueedit import Edit
 from goe.core.queuefile import load_queue
-from goe.core.queuehistory import History
-from goe.core.queuetext import read_queue
-from goe.core.setting import Setting
-from goe.core.state import RunState
+from goe.core.queuemany import Way
 from goe.launch.detached import stop_queue
 from tui.messages import Queued, QueueFacts
 from tui.reading.base import Reader
-from tui.reading.queue import QueueReader
+from tui.reading.queue import QueueReader, line_of
 from tui.screens.base import GoeScreen, say
 from tui.screens.confirm import ConfirmScreen, MessageScreen
 from tui.screens.editor import edit_file
 from tui.screens.entryform import EntryForm, free_name
 from tui.screens.form import Form, FormScreen
 from tui.screens.queuelog import QueueLogScreen
+from tui.screens.queuewords import (
+    NEW_RUNS,
+    alerts,
+    clean,
+    count_of,
+    fate,
+    has_begun,
+    left_behind,
+    nothing,
+    problems_in,
+)
 from tui.session import Session
+from tui.widgets.filterline import FilterLine
 from tui.widgets.keyline import KeyLine
 from tui.widgets.keytable import KeyTable
-from tui.widgets.queuecells import cells_of, details, headings_for, headline, rows_of
-
-NEW_RUNS = "Other values make other runs: those there are stay, and don't count any more."
-_NAMED = 3
-"""Problems and runs that are named one by one."""
+from tui.widgets.queuecells import cells_of, details, fits, headings_for, headline, rows_of
 
 
 class QueueLook(msgspec.Struct):
@@ -54,7 +57,8 @@ class QueueScreen(GoeScreen):
 
     BINDING_GROUP_TITLE = "Queue"
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,Q", "back", "back", key_display="esc"),
+        Binding("escape", "back", "back", key_display="esc"),
+        Binding("Q", "leave", "back to where you were", show=False),
         Binding("i", "change_edit", "edit", key_display="enter"),
         Binding("a", "change_add", "add"),
         Binding("c", "change_copy", "copy", show=False),
@@ -62,12 +66,19 @@ class QueueScreen(GoeScreen):
         Binding("H", "change_hold", "hold"),
         Binding("J", "change_move('down')", "further down", show=False),
         Binding("K", "change_move('up')", "further up", show=False),
+        Binding("less_than_sign", "change_move('first')", "before all others", show=False, key_display="<"),
+        Binding("greater_than_sign", "change_move('last')", "after all others", show=False, key_display=">"),
         Binding("plus", "change_priority(1)", "higher priority", show=False, key_display="+"),
         Binding("minus", "change_priority(-1)", "lower priority", show=False, key_display="-"),
         Binding("U", "change_undo", "take the last edit back", show=False),
         Binding("e", "change_in_editor", "editor"),
         Binding("X", "change_stop_queue", "stop"),
         Binding("L", "log", "log"),
+        Binding("slash", "find", "find", key_display="/"),
+        Binding("n", "next(1)", "next match", show=False),
+        Binding("N", "next(-1)", "previous match", show=False),
+        Binding("space", "mark", "mark"),
+        Binding("asterisk", "mark_all", "mark all, or those that were found", show=False, key_display="*"),
     ]
     CSS = """
     QueueScreen {
@@ -85,11 +96,13 @@ class QueueScreen(GoeScreen):
     def __init__(self, session: Session) -> None:
         super().__init__(session)
         self._reader = QueueReader(session.runs, session.queue)
-        self._history = History(session.queue)
+        self._history = session.history
         self._editing = asyncio.Lock()
         self._facts: QueueFacts | None = None
         self._rows: dict[str, Queued] = {}
         self._look = session.memory.load("queue", QueueLook)
+        self._marked: frozenset[str] = frozenset()
+        self._sought = ""
         self._wanted: str | None = self._look.experiment or None
         """The experiment to move the cursor to once it is read."""
 
@@ -98,6 +111,7 @@ class QueueScreen(GoeScreen):
         yield Static("reading …", id="top", markup=False)
         yield KeyTable(id="experiments")
         yield Static(id="empty", markup=False, classes="-empty")
+        yield FilterLine("part of a name, of what is set, or of what it waits for")
         yield Static(id="alerts", markup=False, classes="-empty")
         yield Static(id="detail", markup=False)
         yield KeyLine()
@@ -114,12 +128,12 @@ class QueueScreen(GoeScreen):
         """The file or its runs were read."""
         if isinstance(what, QueueFacts):
             self._facts, self._rows = what, rows_of(what.experiments)
+            self._marked &= self._rows.keys()
             self._fill()
 
     def on_resize(self, _: events.Resize) -> None:
         """Choose the columns anew."""
-        if self._facts is not None:
-            self._fill()
+        self._fill()
 
     def on_data_table_row_highlighted(self, _: KeyTable.RowHighlighted) -> None:
         """The cursor moved."""
@@ -137,40 +151,80 @@ class QueueScreen(GoeScreen):
 
     def _fill(self) -> None:
         facts = self._facts
-        assert facts is not None
+        if facts is None:
+            return
         table = self.query_one(KeyTable)
         table.display = bool(self._rows)
-        headings = headings_for(facts.experiments, self.size.width - 2 - table.scrollbar_size_vertical)
+        signs = {**{name: "!" for name, _ in facts.faults}, **dict.fromkeys(self._marked, "■")}
+        width = self.size.width - 2 - table.scrollbar_size_vertical
+        headings = headings_for(facts.experiments, width, signed=bool(signs))
         dark = self.app.current_theme.dark
-        table.show(headings, {key: cells_of(each, headings, dark=dark) for key, each in self._rows.items()})
+        rows = self._rows.items()
+        table.show(headings, {key: cells_of(each, headings, signs.get(key, ""), dark=dark) for key, each in rows})
         if self._wanted in self._rows:
             table.move_cursor(row=list(self._rows).index(self._wanted), animate=False)
             self._wanted = None
-        say(self.query_one("#top", Static), headline(facts, time.time()))
-        say(self.query_one("#empty", Static), "" if self._rows else self._nothing(facts))
-        say(self.query_one("#alerts", Static), self._alerts(facts))
+        chosen = [f"{len(self._marked)} marked"] if self._marked else []
+        chosen += [f"{len(self._found)} found"] if self._sought else []
+        say(self.query_one("#top", Static), headline(facts, time.time(), chosen, self.size.width))
+        say(self.query_one("#empty", Static), "" if self._rows else nothing(facts, self.session.queue))
+        say(self.query_one("#alerts", Static), alerts(facts, self.session.queue, self.size))
         self._show_current()
-
-    def _nothing(self, facts: QueueFacts) -> str:
-        if facts.problems:
-            return f"{self.session.queue} can't be shown before it is mended: e opens it."
-        return "No experiment yet: a adds one."
-
-    def _alerts(self, facts: QueueFacts) -> str:
-        file = self.session.queue
-        lines = [f"! {_short(problem, file.name, str(file))}" for problem in facts.problems[:_NAMED]]
-        if len(facts.problems) > _NAMED:
-            lines.append(f"! and {len(facts.problems) - _NAMED} more")
-        if facts.problems and any(each.states for each in facts.experiments):
-            goes = ", with which the queue goes on" if facts.mark is not None else ""
-            lines.append(f"shown is the last version without problems{goes}")
-        if facts.mark is not None and facts.mark.queue not in {"", str(file.absolute())}:
-            lines.append(f"! the queue at work goes by another file: {facts.mark.queue}")
-        return "\n".join(map(clean_line, lines))
 
     def _show_current(self) -> None:
         current = self._current
         say(self.query_one("#detail", Static), details(current, self.size.width - 2) if current else "")
+
+    # Finding and marking
+
+    @property
+    def _found(self) -> list[int]:
+        """The places of the experiments that are sought."""
+        return [place for place, each in enumerate(self._rows.values()) if fits(each, self._sought)]
+
+    def action_find(self) -> None:
+        """Let the user type what to look for."""
+        self.query_one(FilterLine).ask()
+
+    def on_filter_line_changed(self, event: FilterLine.Changed) -> None:
+        """Go to the first that fits, from the cursor on; the order of the queue stays to be seen."""
+        self._sought = event.text.strip()
+        self.query_one(FilterLine).say("" if self._found else "No experiment fits")
+        if self._sought:
+            self._go_on(0)
+        self._fill()
+
+    def on_filter_line_left(self, _: FilterLine.Left) -> None:
+        """Back to the list."""
+        self.query_one(KeyTable).focus()
+
+    def action_next(self, step: int) -> None:
+        """The next or previous one that fits, around the ends."""
+        if self._sought:
+            self._go_on(step)
+        else:
+            self.action_find()
+
+    def _go_on(self, step: int) -> None:
+        table, found = self.query_one(KeyTable), self._found
+        ahead = [place for place in found if (place - table.cursor_row) * (step or 1) >= abs(step)]
+        if found:
+            table.move_cursor(row=(ahead or found)[-1 if step < 0 else 0], animate=False)
+
+    def action_mark(self) -> None:
+        """Mark the experiment, or take the mark back, and go on to the next."""
+        table = self.query_one(KeyTable)
+        if table.row_key is not None:
+            self._marked ^= {table.row_key}
+            table.action_cursor_down()
+            self._fill()
+
+    def action_mark_all(self) -> None:
+        """Mark all, or all that were found; none if they are marked."""
+        keys = list(self._rows)
+        wanted = frozenset(keys[place] for place in self._found)
+        self._marked = self._marked - wanted if wanted <= self._marked else self._marked | wanted
+        self._fill()
 
     # Edits
 
@@ -182,7 +236,7 @@ class QueueScreen(GoeScreen):
         """The experiment's keys in a form."""
         self._on_current(
             lambda each: self._open(
-                lambda text: EntryForm(self._history, text, each.name).form(NEW_RUNS if _begun(each) else "")
+                lambda text: EntryForm(self._history, text, each.name).form(NEW_RUNS if has_begun(each) else "")
             )
         )
 
@@ -194,38 +248,32 @@ class QueueScreen(GoeScreen):
             )
         )
 
-    def action_change_move(self, where: Direction) -> None:
-        """One place up or down."""
-        self._on_current(
-            lambda each: self._edit(lambda text: queueedit.move(text, each.name, where), f"move {each.name}")
-        )
+    def action_change_move(self, way: Way) -> None:
+        """A place up or down, or to an end."""
+        self._edit_chosen("move", lambda text, names: queuemany.move_together(text, names, way))
 
     def action_change_priority(self, step: int) -> None:
         """A higher or lower priority."""
-        self._on_current(
-            lambda each: self._edit(lambda text: _with_priority(text, each.name, step), f"priority of {each.name}")
-        )
+        self._edit_chosen("priority of", lambda text, names: queuemany.step_priority(text, names, step))
 
     def action_change_hold(self) -> None:
         """Keep the queue from starting it, or let it."""
-
-        def turn(each: Queued) -> None:
-            do = queueedit.release if each.held else queueedit.hold
-            self._edit(lambda text: do(text, [each.name]), f"{'release' if each.held else 'hold'} {each.name}")
-
-        self._on_current(turn)
+        chosen = self._chosen
+        what = "release" if all(each.held for each in chosen) else "hold"
+        self._edit_chosen(what, queuemany.turn_hold)
 
     def action_change_remove(self) -> None:
-        """Take it out of the file, after a question."""
+        """Take them out of the file, after a question."""
+        chosen = self._chosen
+        question = f"Take {count_of(chosen)} out of {self.session.queue.name}?"
 
-        def ask(each: Queued) -> None:
-            question = ConfirmScreen(f"Take {each.name} out of {self.session.queue.name}?", _fate(each), "Take out")
-            self.app.push_screen(question, lambda agreed: remove(each) if agreed else None)
+        def remove(agreed: bool | None) -> None:
+            if agreed:
+                self._edit(lambda text: queueedit.remove(text, names), f"take out {count_of(chosen)}")
 
-        def remove(each: Queued) -> None:
-            self._edit(lambda text: queueedit.remove(text, [each.name]), f"take out {each.name}")
-
-        self._on_current(ask)
+        if self._are_named(chosen):
+            names = [each.name for each in chosen]
+            self.app.push_screen(ConfirmScreen(question, fate(chosen), "Take out"), remove)
 
     def action_change_undo(self) -> None:
         """Take the last edit back."""
@@ -238,9 +286,13 @@ class QueueScreen(GoeScreen):
         self.run_worker(undo())
 
     def action_change_in_editor(self) -> None:
-        """The file in $EDITOR, at the experiment's line."""
-        current = self._current
-        self._in_editor(current.line if current else 1)
+        """The file in $EDITOR, at the first problem of the experiment, or of the file, or else at the experiment."""
+        current, facts = self._current, self._facts
+        line = current.line if current else 1
+        if facts is not None and facts.problems:
+            first = line_of(facts.problems[0], self.session.queue) or 1
+            line = dict(facts.faults).get(current.name if current else "", first)
+        self._in_editor(line)
 
     def _in_editor(self, line: int) -> None:
         path = self.session.queue
@@ -255,20 +307,35 @@ class QueueScreen(GoeScreen):
 
     def _after_editor(self, error: ConfigError) -> None:
         path = self.session.queue
-        problems = [clean_line(_short(problem, path.name, str(path))) for problem in error.problems]
-        more = [f"and {len(problems) - 8} more"] if len(problems) > 8 else []
-        count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {path.name}"
-        question = ConfirmScreen(count, "\n".join([*problems[:8], *more]), "Back to the editor")
-        line = _line(error.problems[0], str(path))
+        question = ConfirmScreen(*problems_in(path, error.problems), "Back to the editor")
+        line = line_of(error.problems[0], path) or 1
         self.app.push_screen(question, lambda agreed: self._in_editor(line) if agreed else None)
+
+    @property
+    def _chosen(self) -> list[Queued]:
+        """The marked experiments, in the file's order; without any, the cursor's."""
+        marked = [each for key, each in self._rows.items() if key in self._marked]
+        return marked or ([self._current] if self._current else [])
+
+    def _are_named(self, chosen: Sequence[Queued]) -> bool:
+        """Whether there are any, and an edit can name each; says so where it can't."""
+        named = all(each.name and each.name.isprintable() for each in chosen)
+        if not named:
+            self.notify("It has no name that could be used: e opens the file", markup=False)
+        return bool(chosen) and named
 
     def _on_current(self, do: Callable[[Queued], None]) -> None:
         """Do it with the experiment under the cursor, if that can be named."""
         current = self._current
-        if current is not None and current.name.isprintable() and current.name:
+        if current is not None and self._are_named([current]):
             do(current)
-        elif current is not None:
-            self.notify("It has no name that could be used: e opens the file", markup=False)
+
+    def _edit_chosen(self, what: str, edit: Callable[[str, list[str]], str]) -> None:
+        """Edit the marked experiments, or the cursor's."""
+        chosen = self._chosen
+        if self._are_named(chosen):
+            names = [each.name for each in chosen]
+            self._edit(lambda text: edit(text, names), f"{what} {count_of(chosen)}")
 
     def _edit(self, edit: Edit, what: str) -> None:
         self.run_worker(self._do(lambda: self._history.apply(edit, what)))
@@ -279,20 +346,20 @@ class QueueScreen(GoeScreen):
             try:
                 done = await asyncio.to_thread(work)
             except (GoeError, OSError) as error:
-                self.app.push_screen(MessageScreen("Not changed", _clean(error)))
+                self.app.push_screen(MessageScreen("Not changed", clean(error)))
                 done = None
         self._look_again()
         return done
 
     def _open(self, make: Callable[[str], Form]) -> None:
         """Show a form made from the file as it is now."""
-        self.run_worker(self._ask(lambda: make(read_queue(self.session.queue).text)), group="form", exclusive=True)
+        self.run_worker(self._ask(lambda: make(self._history.text())), group="form", exclusive=True)
 
     async def _ask(self, make: Callable[[], Form]) -> None:
         try:
             form = await asyncio.to_thread(make)
         except ConfigError as error:
-            self.app.push_screen(MessageScreen("Not changed", _clean(error)))
+            self.app.push_screen(MessageScreen("Not changed", clean(error)))
             return
         self.app.push_screen(FormScreen(form), self._asked)
 
@@ -317,7 +384,7 @@ class QueueScreen(GoeScreen):
     async def _ask_to_stop(self) -> None:
         views = await asyncio.to_thread(view_runs, self.session.runs)
         live = [view.run_id for view in views if view.is_live]
-        self.app.push_screen(ConfirmScreen("Stop the queue?", _left_behind(live), "Stop"), self._stop)
+        self.app.push_screen(ConfirmScreen("Stop the queue?", left_behind(live), "Stop"), self._stop)
 
     def _stop(self, agreed: bool | None) -> None:
         async def stop() -> None:
@@ -333,53 +400,15 @@ class QueueScreen(GoeScreen):
         await self.app.push_screen(QueueLogScreen(self.session))
 
     def action_back(self) -> None:
+        """One layer out: what was sought, the marks, the page."""
+        if self._sought:
+            self.query_one(FilterLine).action_clear()
+        elif self._marked:
+            self._marked = frozenset()
+            self._fill()
+        else:
+            self.dismiss()
+
+    def action_leave(self) -> None:
         """Leave the page."""
         self.dismiss()
-
-
-def _clean(error: Exception) -> str:
-    """What it says, without what a name in the file could do to the terminal."""
-    return "\n".join(map(clean_line, str(error).split("\n")))
-
-
-def _with_priority(text: str, name: str, step: int) -> str:
-    """The experiment's priority, its own or that of `[defaults]`, one step on."""
-    data = tomli.loads(text)
-    entry: dict[str, object] = next((each for each in data.get("experiment", []) if each.get("name") == name), {})
-    now = entry.get("priority", data.get("defaults", {}).get("priority", 0))
-    after = now + step if isinstance(now, int) else step
-    return queueedit.set_values(text, ("experiment", name), [Setting(("priority",), str(after))])
-
-
-def _begun(each: Queued) -> bool:
-    return any(state is not RunState.QUEUED for state, _ in each.states)
-
-
-def _fate(each: Queued) -> str:
-    """What becomes of the runs of an experiment that is taken out."""
-    begun = ", ".join(f"{count} {state}" for state, count in each.states if state is not RunState.QUEUED)
-    runs = (
-        f"Its runs stay in the runs folder ({begun}); one at work goes on to its end."
-        if begun
-        else "It has no runs yet."
-    )
-    return f"{runs} Comments directly above it go with it. U takes this back."
-
-
-def _left_behind(live: list[str]) -> str:
-    if not live:
-        return "No run is at work. Nothing is started until the queue is."
-    more = f" and {len(live) - _NAMED} more" if len(live) > _NAMED else ""
-    goes = "goes" if len(live) == 1 else "go"
-    return f"{', '.join(live[:_NAMED])}{more} {goes} on, and the next queue takes over. Nothing else is started."
-
-
-def _short(problem: str, name: str, path: str) -> str:
-    """The problem with the file's name instead of its path."""
-    return problem.replace(path, name, 1) if problem.startswith(path) else problem
-
-
-def _line(problem: str, path: str) -> int:
-    """The line a problem of the file is at; the first where it has none."""
-    found = problem.removeprefix(f"{path}:").partition(":")[0]
-    return int(found) if found.isdecimal() else 1

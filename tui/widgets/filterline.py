@@ -37,13 +37,14 @@ class FilterLine(Vertical):
     class Left(Message):
         """The user is done with typing."""
 
-    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002 - textual's name for it
+    def __init__(self, hint: str = "acc>0.95 state:failed method:goe", *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
+        self._hint = hint
         self.display = False
 
     def compose(self) -> ComposeResult:
         """The input and the mistake."""
-        yield Input(placeholder="acc>0.95 state:failed method:goe", compact=True, select_on_focus=False)
+        yield Input(placeholder=self._hint, compact=True, select_on_focus=False)
         yield Static(markup=False)
 
     def ask(self) -> None:

@@ -14,6 +14,7 @@ from tui.widgets.runcells import cut, state_colour
 
 _GAP = 2
 _LEAST, _NAME_MAX, _WHY, _WHY_MAX, _SETS, _WORDY = 10, 36, 12, 40, 20, 70
+_SIGN = 2
 _ETA, _PRIORITY, _SHORT, _LONG = 8, 4, 8, 32
 
 
@@ -25,13 +26,16 @@ def rows_of(experiments: Sequence[Queued]) -> dict[str, Queued]:
     return found
 
 
-def headings_for(experiments: Sequence[Queued], width: int) -> tuple[Heading, ...]:
-    """The columns for a table `width` cells wide: what doesn't fit is left out, names and reasons get the rest."""
+def headings_for(experiments: Sequence[Queued], width: int, *, signed: bool = False) -> tuple[Heading, ...]:
+    """The columns for a table `width` cells wide: what doesn't fit is left out, names and reasons get the rest.
+
+    `signed`: names have a sign before them.
+    """
     wordy = width >= _WORDY
     states = max((len(states_text(each)) for each in experiments), default=0)
     runs = Heading("runs", min(max(states, _SHORT), _LONG, width // 3) if wordy else _SHORT)
     chosen = [runs]
-    longest = max((len(each.name) for each in experiments), default=0)
+    longest = max((len(each.name) for each in experiments), default=0) + (_SIGN if signed else 0)
     wanted = max(_LEAST, min(longest, _NAME_MAX, width // 3))
     name = min(wanted, max(_LEAST, width - runs.width - _WHY - 3 * _GAP))
     free = width - name - runs.width - 3 * _GAP
@@ -44,22 +48,23 @@ def headings_for(experiments: Sequence[Queued], width: int) -> tuple[Heading, ..
     chosen.append(Heading("waits", why if roomy else free))
     if roomy:
         chosen.append(Heading("sets", free - why - _GAP))
-    return (Heading("experiment", name), *chosen)
+    return (Heading(f"{' ' * _SIGN}experiment" if signed else "experiment", name), *chosen)
 
 
-def cells_of(each: Queued, headings: Sequence[Heading], *, dark: bool) -> tuple[Cell, ...]:
-    """An experiment under these headings."""
+def cells_of(each: Queued, headings: Sequence[Heading], sign: str = "", *, dark: bool) -> tuple[Cell, ...]:
+    """An experiment under these headings; `sign` is drawn where the headings leave room for one."""
     room = next(heading.width for heading in headings if heading.title == "runs")
     runs = states_text(each)
+    before = f"{sign:<{_SIGN}}" if headings[0].title.startswith(" ") else ""
     cells: Mapping[str, Cell] = {
-        "experiment": (_name(each), "dim" if each.held else ""),
+        "experiment": (before + _name(each), "dim" if each.held else ""),
         "runs": (runs if len(runs) <= room else short_states(each), _colour(each, dark=dark)),
         "pri": (f"{each.priority:+}" if each.priority else NOTHING, "" if each.priority else "dim"),
         "ETA": (duration(each.left_s), "dim" if each.left_s is None else ""),
         "waits": (_why(each), ""),
         "sets": (", ".join(each.sets), "dim"),
     }
-    return tuple(cells[heading.title] for heading in headings)
+    return tuple(cells[heading.title.strip()] for heading in headings)
 
 
 def _name(each: Queued) -> str:
@@ -98,6 +103,12 @@ def _why(each: Queued) -> str:
     return each.why.removeprefix("waits ")
 
 
+def fits(each: Queued, sought: str) -> bool:
+    """Whether all the words are in its name, what it sets, or what it waits for."""
+    text = " ".join([each.name, *each.sets, _why(each)]).lower()
+    return all(word in text for word in sought.lower().split())
+
+
 def details(each: Queued, width: int) -> Text:
     """Everything about one experiment, in three lines."""
     seeds = ", ".join(map(str, each.seeds))
@@ -112,16 +123,20 @@ def details(each: Queued, width: int) -> Text:
     return text
 
 
-def headline(facts: QueueFacts, now: float) -> str:
-    """Whether a queue works here, since when, with how many slots; how many runs are done."""
+def headline(facts: QueueFacts, now: float, chosen: Sequence[str], width: int) -> str:
+    """What was chosen, whether a queue works here, since when, with how many slots; how many runs are done."""
     tally: dict[RunState, int] = {}
     for each in facts.experiments:
         for state, count in each.states:
             tally[state] = tally.get(state, 0) + count
     count, total = len(facts.experiments), sum(tally.values())
-    parts = [_at_work(facts, now)]
+    done = f"{tally.get(RunState.DONE, 0)}/{total}"
+    if width < _WORDY and total:  # the end may be cut
+        sign, _, words = _at_work(facts, now).partition(" ")
+        return " · ".join([f"{sign} {done} done", *chosen, words])
+    parts = [*chosen, _at_work(facts, now)]
     parts += [f"{count} experiment{'s' if count > 1 else ''}"] if count else []
-    parts += [f"{tally.get(RunState.DONE, 0)}/{total} runs done"] if total else []
+    parts += [f"{done} runs done"] if total else []
     return " · ".join(parts)
 
 
