@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from lab import TINY, Lab
+from sshd import Server, sshd
 
 FINISHED = f"""{TINY}
 [queue]
@@ -39,6 +40,13 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
     found = Lab(tmp_path)
     yield found
     found.close()
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    """An ssh server on the loopback."""
+    with sshd(tmp_path) as found:
+        yield found
 
 
 @pytest.fixture(scope="session")
