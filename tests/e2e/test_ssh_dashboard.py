@@ -16,14 +16,16 @@ from sshd import Server, typed
 
 from goe.core.overview import RunView
 from goe.core.process import ProcessId, identify
+from goe.core.records import Status
 from goe.core.state import RunState
+from goe.journal import HEARTBEAT_S
 
 TMUX = shutil.which("tmux")
 EXPERIMENTS = """
 [defaults]
 dataset = "spiral"
 method = "baseline"
-epochs = 16
+epochs = 30
 
 [[experiment]]
 name = "first"
@@ -113,22 +115,25 @@ def first(lab: Lab) -> RunView:
 
 
 def advance(lab: Lab) -> int:
-    """Let the halted worker go on until it has told something new, and halt it again; its pid."""
+    """Let the halted worker go on until its status says something new, and halt it again; its pid."""
+    run, worker = first(lab).run, worker_pid(first(lab))
 
-    def step() -> int:
-        status = first(lab).status
-        return status.step if status is not None else 0
+    def status() -> Status:
+        return first(lab).status or Status(phase="starting", updated=0.0)
 
-    worker, before = worker_pid(first(lab)), step()
-    os.kill(worker, signal.SIGCONT)
-    wait_until(lambda: step() > before)
-    os.kill(worker, signal.SIGSTOP)
+    before = status().step
+    while status().step == before:
+        wait_until(lambda: time.time() > status().updated + HEARTBEAT_S)  # so that the next record is told at once
+        records = len(metrics(run))
+        os.kill(worker, signal.SIGCONT)
+        wait_until(lambda records=records: len(metrics(run)) > records)
+        os.kill(worker, signal.SIGSTOP)
     return worker
 
 
 def figures(screen: str) -> list[tuple[str, str]]:
     """Epoch and loss in the list's line of the run at work."""
-    return re.findall(r"first .* (\d+)/16 +(\d\.\d+)", screen)
+    return re.findall(r"first .* (\d+)/30 +(\d\.\d+)", screen)
 
 
 def listed(screen: str) -> list[str]:
