@@ -13,6 +13,8 @@ from textual import events
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
+from textual.driver import Driver
+from textual.drivers.linux_driver import LinuxDriver
 from textual.theme import Theme
 
 from goe.core.errors import ConfigError
@@ -39,6 +41,7 @@ from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.screens.system import SystemScreen
 from tui.session import Session
+from tui.terminal import TerminalDriver
 
 # Okabe and Ito's colours on calm greys.
 DARK = Theme(
@@ -155,6 +158,11 @@ class GoeApp(App[None]):
         self.theme = self._look.theme if self._look.theme in self.available_themes else DARK.name
         self.set_class(self.console.color_system == "standard", "-sixteen")
         self._page, self._look.page = self._look.page, ""
+
+    def get_driver_class(self) -> type[Driver]:
+        """As textual chooses, and one that bears the loss of its terminal where that is the choice."""
+        chosen = super().get_driver_class()
+        return TerminalDriver if chosen is LinuxDriver else chosen
 
     # Full screens are awaited, so that no news reaches one before its widgets exist.
 

@@ -198,7 +198,7 @@ class Runner:
             problem = f"{error.filename or run.path}: {error.strerror}"
             seen = Seen(RunView(run, RunState.BROKEN, job.config, problem=problem))
         if seen.view.state is RunState.BROKEN:
-            self.report(Event("error", seen.view, str(seen.view.problem)))
+            self._tell_broken(seen.view)
         live = seen.view.is_live
         self._first[run_id] = seen.view.attempt - live
         if live:
@@ -228,8 +228,11 @@ class Runner:
             self.report(Event("found", after))
         elif not after.is_live and (fresh or before.is_live):
             self._ended(after)
-        elif after.lives and not before.lives:
-            self.report(Event("error", after, str(after.problem)))
+        if after.lives and not before.lives:
+            self._tell_broken(after)
+
+    def _tell_broken(self, view: RunView) -> None:
+        self.report(Event("error", view, str(view.problem)))
 
     def _ended(self, view: RunView) -> None:
         self.report(Event("ended", view))
@@ -351,7 +354,9 @@ class Runner:
         new = self._look.at(view.run)
         self._keep(run_id, new)
         self.report(Event("started" if mine else "found", new.view))
-        if not new.view.is_live:
+        if new.view.lives:
+            self._tell_broken(new.view)
+        elif not new.view.is_live:
             self._ended(new.view)
 
     def _refuse(self, run_id: str, why: str) -> None:

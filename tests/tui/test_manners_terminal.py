@@ -10,11 +10,14 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from runfolder import Lab, newest
+from textual.drivers._writer_thread import WriterThread
 
 from goe.core.process import identify, is_alive
+from tui.terminal import TerminalFile
 
 HERE = Path(__file__).parents[2]
 SCRIPT = """
@@ -36,14 +39,20 @@ OFF = (b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1003l", b"\x1b[?2004l")
 class Terminal:
     """The dashboard in a terminal of its own."""
 
-    def __init__(self, lab: Lab, state: Path) -> None:
+    def __init__(self, lab: Lab, state: Path, *, controls: bool) -> None:
         self.written = b""
         wanted = {key: value for key, value in os.environ.items() if key not in {"COLORTERM", "NO_COLOR"}}
         wanted |= {"TERM": "xterm", "PYTHONPATH": str(HERE), "XDG_STATE_HOME": str(state)}
         command = [sys.executable, "-c", SCRIPT, str(lab.runs), str(lab.queue)]
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            os.execve(command[0], command, wanted)
+        if controls:
+            self.pid, self.master = pty.fork()
+            if self.pid == 0:
+                os.execve(command[0], command, wanted)
+        else:
+            self.master, slave = pty.openpty()
+            actions = [(os.POSIX_SPAWN_DUP2, slave, number) for number in range(3)]
+            self.pid = os.posix_spawn(command[0], command, wanted, file_actions=actions)
+            os.close(slave)
         termios.tcsetwinsize(self.master, (30, 100))
         self.before = self.modes()
 
@@ -66,15 +75,16 @@ class Terminal:
         return termios.tcgetattr(self.master)
 
 
-Open = Callable[[], Terminal]
+class Open(Protocol):
+    def __call__(self, *, controls: bool = True) -> Terminal: ...
 
 
 @pytest.fixture
 def terminal(lab: Lab, tmp_path: Path) -> Iterator[Open]:
     opened: list[Terminal] = []
 
-    def start() -> Terminal:
-        found = Terminal(lab, tmp_path / "state")
+    def start(*, controls: bool = True) -> Terminal:
+        found = Terminal(lab, tmp_path / "state", controls=controls)
         opened.append(found)
         found.read_until(lambda: b"running" in found.written and all(mode in found.written for mode in ON))
         return found
@@ -133,8 +143,29 @@ def test_the_terminal_is_given_back(
     assert is_alive(alive)
 
 
-def test_a_lost_terminal_ends_the_view_alone(worker: "subprocess.Popen[bytes]", terminal: Open, tmp_path: Path) -> None:
-    found = terminal()
+@pytest.mark.parametrize("controls", [True, False], ids=["its own", "somebody else's"])
+def test_a_lost_terminal_ends_the_view_alone(
+    worker: "subprocess.Popen[bytes]", terminal: Open, tmp_path: Path, controls: bool
+) -> None:
+    """The kernel sends SIGHUP only to those whom the terminal controls."""
+    found = terminal(controls=controls)
     os.close(found.master)
     assert os.waitstatus_to_exitcode(os.waitpid(found.pid, 0)[1]) == 129
     assert not list((tmp_path / "state").rglob("*.crash.txt"))
+
+
+def test_writing_goes_on_after_the_terminal_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else whoever writes waits for ever for room in the thread's queue, which holds 30 pieces."""
+    told: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda _, number: told.append(number))
+    master, slave = pty.openpty()
+    with os.fdopen(slave, "w") as file:
+        thread = WriterThread(TerminalFile(file))
+        thread.start()
+        os.close(master)
+        for _ in range(100):
+            thread.write("x")
+        thread.stop()
+        assert told == [signal.SIGHUP]
+        with pytest.raises(OSError, match="Input/output error"):
+            file.close()

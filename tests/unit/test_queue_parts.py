@@ -272,3 +272,29 @@ def test_what_waited_for_a_run_comes_first_also_when_that_run_ended_at_once(file
     launcher = AtOnce()
     assert Runner(load_queue(file), tmp_path / "runs", count=1, launcher=launcher).run()
     assert [run_id.rpartition("-")[0] for run_id in launcher.launched] == ["a-s1", "last-s1", "low-s1"]
+
+
+class Spoiled(AtOnce):
+    """Claims an attempt that lives on, and whose configuration is spoiled before the queue looks again."""
+
+    def launch(self, run: RunDir, slot: Slot, *, attempt: int) -> bool:
+        """Claim the attempt for this process."""
+        del slot
+        tried(run, attempt)
+        run.config_file.write_text('{"version": 99}')
+        return True
+
+
+def test_a_run_that_is_spoiled_while_it_starts_is_reported_at_once(file: Path, tmp_path: Path) -> None:
+    queue = load_queue(file)
+    events: list[Event] = []
+    runner = Runner(queue, tmp_path / "runs", launcher=Spoiled(), report=events.append)
+
+    def end() -> None:
+        (view,) = runner.views.values()
+        assert view.lives
+        write_json(view.run.attempts_dir / "1/exit.json", Exit(code=0, signal=None, started=1, ended=2, peak_memory=1))
+
+    assert not runner.run(idle=end)
+    assert [event.kind for event in events] == ["started", "error", "ended"]
+    assert "written by a newer goe" in events[1].text
