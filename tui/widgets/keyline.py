@@ -1,60 +1,109 @@
 """The last line of a screen: as many of its keys as fit whole, the most needed first, and always help."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
 
 from rich.cells import cell_len
-from textual import events
-from textual.app import ComposeResult
-from textual.widgets import Footer
-from textual.widgets._footer import FooterKey
+from rich.segment import Segment
+from rich.style import Style
+from textual.binding import ActiveBinding
+from textual.screen import Screen
+from textual.strip import Strip
+from textual.widget import Widget
 
 _GAP, _WIDE_GAP, _WIDE = 1, 2, 80
 """Columns between two keys; where the screen is this wide, more."""
 
 
-class KeyLine(Footer):
-    """Enter, then the keys of the screen, of the focused widget, of the app; what doesn't fit is left to the help."""
+@dataclass(frozen=True, slots=True)
+class _Key:
+    name: str
+    words: str
+    is_help: bool
+    click: Style = field(compare=False)
+    """Presses it."""
 
+    @property
+    def width(self) -> int:
+        return cell_len(self.name) + 1 + cell_len(self.words)
+
+
+class KeyLine(Widget):
+    """Enter, then the keys of the screen, of the focused widget, of the app; what doesn't fit is left to the help.
+
+    Textual's Footer is a widget for each key, made anew whenever the focus moves: a tenth of a screen's opening.
+    """
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keyline--key"}
     DEFAULT_CSS = """
-    KeyLine.-airy { padding: 0 1; }
-    KeyLine.-airy FooterKey { margin-right: 2; }
-    KeyLine FooterKey.-help, KeyLine.-compact FooterKey.-help, KeyLine.-airy FooterKey.-help {
-        dock: right; margin-right: 0;
+    KeyLine {
+        dock: bottom;
+        height: 1;
+        background: $footer-background;
+        color: $footer-description-foreground;
+        link-color-hover: $footer-key-foreground;
+        link-background-hover: $block-hover-background;
+        link-style-hover: none;
+
+        & > .keyline--key { color: $footer-key-foreground; text-style: bold; }
     }
     """
 
     def __init__(self) -> None:
-        super().__init__(show_command_palette=False, compact=True)
+        super().__init__()
+        self._keys: tuple[_Key, ...] = ()
 
-    def compose(self) -> ComposeResult:
-        """The keys that fit."""
-        keys = sorted((key for key in super().compose() if isinstance(key, FooterKey)), key=self._rank)
-        asides = [key for key in keys if key.action.removeprefix("app.") == "help"]
-        gap = _WIDE_GAP if self.screen.size.width >= _WIDE else _GAP
-        self.set_class(gap == _WIDE_GAP, "-airy")
-        room = self.screen.size.width - 2 * (gap - _GAP) - sum(map(_width, asides))
-        yield from _fitting((key for key in keys if key not in asides), room, gap)
-        for key in asides:
-            key.add_class("-help")
-            yield key
+    def on_mount(self) -> None:
+        """Hear of other keys."""
+        self.screen.bindings_updated_signal.subscribe(self, self._take)
 
-    def _rank(self, key: FooterKey) -> int:
-        if key.key == "enter":
+    def _take(self, screen: Screen[object]) -> None:
+        if screen is not self.screen or not self.app.app_focus:
+            return
+        shown: dict[str, ActiveBinding] = {}
+        for active in screen.active_bindings.values():
+            if active.binding.show:
+                shown.setdefault(active.binding.action, active)
+        keys = tuple(self._key(active) for active in sorted(shown.values(), key=self._rank))
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh()
+
+    def _key(self, active: ActiveBinding) -> _Key:
+        binding = active.binding
+        click = Style(meta={"@click": f"app.simulate_key({binding.key!r})"})
+        return _Key(self.app.get_key_display(binding), binding.description, binding.action == "help", click)
+
+    def _rank(self, active: ActiveBinding) -> int:
+        if active.binding.key == "enter":
             return 0
-        node = self.screen.active_bindings[key.key].node
-        return 1 if node is self.screen else 3 if node is self.app else 2
+        return 1 if active.node is self.screen else 3 if active.node is self.app else 2
 
-    def on_resize(self, _: events.Resize) -> None:
-        """Choose again."""
-        self.call_after_refresh(self.recompose)
+    def render_line(self, _: int) -> Strip:
+        """Textual's Line API."""
+        width, style = self.size.width, self.rich_style
+        gap, edge = (_WIDE_GAP, 1) if width >= _WIDE else (_GAP, 0)
+        asides = [key for key in self._keys if key.is_help]
+        room = width - 2 * edge - sum(key.width for key in asides)
+        kept = _fitting((key for key in self._keys if not key.is_help), room, gap)
+        segments = [Segment(" " * edge, style)]
+        for key in kept:
+            segments += [*self._segments(key), Segment(" " * gap, style)]
+            room -= key.width + gap
+        segments.append(Segment(" " * room, style))
+        for key in asides:
+            segments += self._segments(key)
+        return Strip(segments).crop_extend(0, width, style)
+
+    def _segments(self, key: _Key) -> list[Segment]:
+        name, words = self.get_component_rich_style("keyline--key"), self.rich_style
+        return [Segment(key.name, name + key.click), Segment(f" {key.words}", words + key.click)]
 
 
-def _fitting(keys: Iterable[FooterKey], room: int, gap: int) -> Iterable[FooterKey]:
+def _fitting(keys: Iterable[_Key], room: int, gap: int) -> Iterator[_Key]:
     for key in keys:
-        if _width(key) + gap <= room:
-            room -= _width(key) + gap
+        if key.width + gap <= room:
+            room -= key.width + gap
             yield key
-
-
-def _width(key: FooterKey) -> int:
-    return cell_len(key.key_display) + 1 + cell_len(key.description)
