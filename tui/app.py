@@ -25,21 +25,16 @@ from tui.crash import crash_line
 from tui.keymap import deed_groups
 from tui.memory import Memory, memory_file
 from tui.messages import Compare, Diff, News, Overview
+from tui.pages import PLACES, load_pages, page
 from tui.palette import Commands
 from tui.poller import Poller
 from tui.reading.overview import Plan
 from tui.screens.base import SMALLEST, GoeScreen, is_too_small
-from tui.screens.charts import ChartsScreen
 from tui.screens.confirm import MessageScreen
-from tui.screens.diff import DiffScreen
 from tui.screens.form import FormScreen
 from tui.screens.help import HelpScreen
-from tui.screens.queue import QueueScreen
 from tui.screens.queuestart import start_form
-from tui.screens.results import ResultsScreen
-from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
-from tui.screens.system import SystemScreen
 from tui.session import Session
 from tui.terminal import TerminalDriver
 
@@ -73,10 +68,6 @@ LIGHT = Theme(
     dark=False,
     variables={"footer-background": "#FAFAF8", "footer-key-foreground": "#0072B2"},
 )
-
-
-_PAGES = {"results": ResultsScreen, "queue": QueueScreen, "system": SystemScreen}
-"""Pages by the action that opens them."""
 
 
 class AppLook(msgspec.Struct):
@@ -158,6 +149,8 @@ class GoeApp(App[None]):
         self.theme = self._look.theme if self._look.theme in self.available_themes else DARK.name
         self.set_class(self.console.color_system == "standard", "-sixteen")
         self._page, self._look.page = self._look.page, ""
+        self._useful = False
+        """Whether the list was read."""
 
     def get_driver_class(self) -> type[Driver]:
         """As textual chooses, and one that bears the loss of its terminal where that is the choice."""
@@ -173,8 +166,8 @@ class GoeApp(App[None]):
         await self.push_screen(RunsScreen(self.session))
         if self._page:  # once: whoever leaves by `q` after that begins with the list
             self.session.memory.store("app", self._look)
-        if self._page in _PAGES:
-            await self.run_action(self._page)
+        if self._page in PLACES:
+            await self._visit(self._page)
         self.run_worker(self.poller.run, thread=True, name="poller")
 
     def _keep_theme(self, theme: Theme) -> None:
@@ -189,12 +182,9 @@ class GoeApp(App[None]):
 
     def _taken_away(self, code: int) -> None:
         """Leave, and begin the next time where this ends; who left by `q` begins with the list."""
-        for screen in reversed(self.screen_stack):
-            named = next((action for action, kind in _PAGES.items() if isinstance(screen, kind)), "")
-            page = screen.current.run_id if isinstance(screen, RunScreen) and screen.current else named
-            if page:
-                self.session.memory.store("app", AppLook(self._look.theme, page))
-                break
+        place = next((screen.place for screen in reversed(self._screens()) if screen.place), "")
+        if place:
+            self.session.memory.store("app", AppLook(self._look.theme, place))
         self.exit(return_code=code)
 
     def _fatal_error(self) -> None:
@@ -225,6 +215,9 @@ class GoeApp(App[None]):
 
     def on_news(self, message: News) -> None:
         """A reader has read something; every open screen hears of it."""
+        if isinstance(message.what, Overview) and not self._useful:
+            self._useful = True
+            self.call_after_refresh(self.run_worker, load_pages, thread=True, name="pages")
         for screen in self._screens():
             screen.take(message.what)
         if self._page and isinstance(message.what, Overview):
@@ -245,17 +238,17 @@ class GoeApp(App[None]):
 
     async def on_runs_screen_opened(self, message: RunsScreen.Opened) -> None:
         """A run was chosen. There is one run page at a time: another one, and what was opened from it, is left."""
-        while any(isinstance(screen, RunScreen) for screen in self.screen_stack):
+        while any(isinstance(screen, page("run")) for screen in self.screen_stack):
             await self.pop_screen()
-        await self.push_screen(RunScreen(self.session, message.view))
+        await self._open("run", message.view)
 
     async def on_diff(self, message: Diff) -> None:
         """Two runs are to be seen side by side."""
-        await self.push_screen(DiffScreen(self.session, message.a, message.b))
+        await self._open("diff", message.a, message.b)
 
     async def on_compare(self, message: Compare) -> None:
         """Runs are to be laid over each other."""
-        await self.push_screen(ChartsScreen(self.session, message.views))
+        await self._open("charts", message.views)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """As the screens: nothing is changed from a dashboard that only reads."""
@@ -263,23 +256,27 @@ class GoeApp(App[None]):
 
     async def action_results(self) -> None:
         """Show the evaluation table, or go back to it."""
-        await self._visit(ResultsScreen)
+        await self._visit("results")
 
     async def action_queue(self) -> None:
         """Show the queue's page, or go back to it."""
-        await self._visit(QueueScreen)
+        await self._visit("queue")
 
     async def action_system(self) -> None:
         """Show the machine's page, or go back to it."""
-        await self._visit(SystemScreen)
+        await self._visit("system")
 
-    async def _visit(self, kind: type[GoeScreen]) -> None:
+    async def _visit(self, name: str) -> None:
         """A screen is open once at most: two of a kind would read under one name."""
+        kind = page(name)
         if not any(isinstance(screen, kind) for screen in self.screen_stack):
-            await self.push_screen(kind(self.session))
+            await self._open(name)
             return
         while not isinstance(self.screen, kind):
             await self.pop_screen()
+
+    async def _open(self, name: str, *what: object) -> None:
+        await self.push_screen(page(name)(self.session, *what))
 
     def action_help(self) -> None:
         """Show what the keys do here; again: no more."""

@@ -3,24 +3,27 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from textual.message import Message
 
-from goe.core.chart import Figure
 from goe.core.config import RunConfig
 from goe.core.overview import RunView
 from goe.core.records import Exit, Launch, Values
-from goe.core.results import Measured, Row
 from goe.core.state import RunState
-from goe.core.table import Block, Table
-from goe.core.tabulation import Against
 from goe.launch.detached import QueueMark
 from goe.launch.gpu import Gpu
 from goe.launch.machine import Machine, Room
 from goe.launch.processes import Process
-from tui.reading.logpattern import Pattern
-from tui.reading.tablelook import TableLook
-from tui.widgets.heatmap import Field
+
+if TYPE_CHECKING:  # what the pages behind the list show; the list is there before they are loaded
+    from goe.core.chart import Figure
+    from goe.core.results import Measured, Row
+    from goe.core.table import Block, Table
+    from goe.core.tabulation import Against
+    from tui.reading.logpattern import Pattern
+    from tui.reading.tablelook import TableLook
+    from tui.widgets.heatmap import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ class RunDetail:
     view: RunView
     read_at: float
     checkpoints: tuple[Checkpoint, ...] = ()
-    surface: Field | None = None
+    surface: "Field | None" = None
     """Confidence over the plane, of a spiral run after its evaluation."""
     surface_problem: str | None = None
     checkpoints_problem: str | None = None
@@ -145,7 +148,7 @@ class LogLine:
 class Hits:
     """How far a search of the log is."""
 
-    wanted: Pattern
+    wanted: "Pattern"
     lines: int = 0
     """Matching ones found so far."""
     share: float = 0.0
@@ -183,7 +186,7 @@ class Histogram:
     """Its OOD test sets."""
     ood: str = ""
     """The set that is drawn; empty for all."""
-    figure: Figure | None = None
+    figure: "Figure | None" = None
     problem: str | None = None
     """Why there is nothing to draw."""
 
@@ -205,12 +208,12 @@ class Choices:
 class Results:
     """The evaluation table, what it was made of, and what it could not cover."""
 
-    look: TableLook
+    look: "TableLook"
     """What was asked for."""
-    table: Table | None = None
+    table: "Table | None" = None
     """None where what was asked for doesn't fit the results."""
-    measured: tuple[Measured, ...] = ()
-    rows: tuple[Row, ...] = ()
+    measured: "tuple[Measured, ...]" = ()
+    rows: "tuple[Row, ...]" = ()
     """Those over seeds."""
     expected: tuple[RunConfig, ...] = ()
     """The runs there should be."""
@@ -218,12 +221,12 @@ class Results:
     """Experiments without any result, one line each."""
     problems: tuple[str, ...] = ()
     there: Choices = Choices()
-    difference: Against | None = None
+    difference: "Against | None" = None
     waiting: bool = False
     """Whether differences to the baseline are still being worked out."""
 
     @property
-    def blocks(self) -> tuple[Block, ...]:
+    def blocks(self) -> "tuple[Block, ...]":
         """Of the table."""
         return self.table.blocks if self.table else ()
 

@@ -1,10 +1,13 @@
 """Edits of one queue file by one user, of which the last can be taken back as long as nobody else saved the file."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from goe.core.errors import ConfigError
-from goe.core.queueedit import Edit, edit_queue
 from goe.core.queuetext import read_queue, write_queue
+
+if TYPE_CHECKING:
+    from goe.core.queueedit import Edit
 
 _DEEP = 50
 
@@ -20,8 +23,10 @@ class History:
         """The file as it is; empty where there is none yet. Raises ConfigError if it can't be read."""
         return read_queue(self.path).text if self.path.exists() else ""
 
-    def apply(self, edit: Edit, what: str) -> bool:
+    def apply(self, edit: "Edit", what: str) -> bool:
         """Edit the file; whether anything changed. `what` names the edit for `undo`. Raises ConfigError."""
+        from goe.core.queueedit import edit_queue  # tomlkit takes a tenth of the dashboard's start; most only look
+
         old, new = edit_queue(self.path, edit, may_create=True)
         if new == old.text:
             return False

@@ -438,3 +438,16 @@ def test_the_dashboard_never_imports_the_science() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_list_is_there_before_other_pages_are_loaded() -> None:
+    code = (
+        "import sys, tui.app; from tui.pages import PAGES, load_pages\n"
+        "pages = {name.rpartition('.')[0] for name in PAGES.values()}\n"
+        "early = (pages | {'tomlkit', 'goe.core.table', 'tui.widgets.plot'}) & set(sys.modules)\n"
+        "load_pages()\n"
+        "bad = early or pages - set(sys.modules)\n"
+        "sys.exit(str(bad) if bad else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -55,6 +55,11 @@ class GoeScreen(Screen[None]):
         return TOO_SMALL if is_too_small(self.app.size) else super().render()
 
     @property
+    def place(self) -> str:
+        """What opens it again when the terminal was lost: a page's name or a run's id; empty where nothing does."""
+        return ""
+
+    @property
     def current(self) -> RunView | None:
         """The run that keys such as `x` mean."""
         return None

@@ -106,6 +106,11 @@ class QueueScreen(GoeScreen):
         self._wanted: str | None = self._look.experiment or None
         """The experiment to move the cursor to once it is read."""
 
+    @property
+    def place(self) -> str:
+        """The page itself."""
+        return "queue"
+
     def compose(self) -> ComposeResult:
         """The queue, its experiments, what is wrong with the file, the experiment under the cursor, keys."""
         yield Static("reading …", id="top", markup=False)

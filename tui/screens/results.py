@@ -73,6 +73,11 @@ class ResultsScreen(GoeScreen):
         self._results: Results | None = None
         self._overview: Overview | None = None
 
+    @property
+    def place(self) -> str:
+        """The page itself."""
+        return "results"
+
     def compose(self) -> ComposeResult:
         """What is chosen, what all blocks have in common, table, notes, keys."""
         yield Static("results", id="top", markup=False)

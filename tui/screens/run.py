@@ -137,6 +137,11 @@ class RunScreen(RunControl):
         self.show_detail(RunDetail(self._view, 0.0 if self._view.status is None else self._view.status.updated))
 
     @property
+    def place(self) -> str:
+        """The run."""
+        return self._view.run_id
+
+    @property
     def current(self) -> RunView | None:
         """The run of this page."""
         return self._view

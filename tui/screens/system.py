@@ -72,6 +72,11 @@ class SystemScreen(GoeScreen):
         order = session.memory.load("system", SystemLook).order
         self._order = order if order in ORDERS else ORDERS[0]
 
+    @property
+    def place(self) -> str:
+        """The page itself."""
+        return "system"
+
     def compose(self) -> ComposeResult:
         """The machine, what is wrong with it, its processes, the one under the cursor, keys."""
         yield Static("system  reading …", id="top", markup=False)
