@@ -1,5 +1,6 @@
 """The entry point of `goe`: which commands there are, and how errors end. The commands are in `tui/commands/`."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -123,6 +124,7 @@ def tui_(
 
         print(frame(runs, queue, shutil.get_terminal_size((100, 24)).columns))
         return
+    gc.disable()  # nothing that a start makes is garbage, and to look for it takes an eighth of the start
     from tui.app import run_app
 
     run_app(runs, queue, readonly=readonly)

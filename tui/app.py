@@ -1,6 +1,7 @@
 """The dashboard: routes the poller's news to the screens and the user's wishes to the launcher."""
 
 import asyncio
+import gc
 import os
 import signal
 from functools import partial
@@ -36,6 +37,7 @@ from tui.screens.help import HelpScreen
 from tui.screens.queuestart import start_form
 from tui.screens.runs import RunsScreen
 from tui.session import Session
+from tui.stylesheet import OnceParsed
 from tui.terminal import TerminalDriver
 
 # Okabe and Ito's colours on calm greys.
@@ -139,6 +141,7 @@ class GoeApp(App[None]):
     ) -> None:
         # Textual turns colours to greys for NO_COLOR; with the terminal's own colours it leaves them out.
         super().__init__(ansi_color=True if "NO_COLOR" in os.environ else None)
+        self.stylesheet = OnceParsed(self.stylesheet)
         self.poller = Poller(self.post_message)
         plan, history = Plan(queue), History(queue)
         self.session = Session(runs, queue, self.poller, plan, memory or Memory(None), readonly, history=history)
@@ -217,7 +220,7 @@ class GoeApp(App[None]):
         """A reader has read something; every open screen hears of it."""
         if isinstance(message.what, Overview) and not self._useful:
             self._useful = True
-            self.call_after_refresh(self.run_worker, load_pages, thread=True, name="pages")
+            self.call_after_refresh(self.run_worker, _settle, thread=True, name="settle")
         for screen in self._screens():
             screen.take(message.what)
         if self._page and isinstance(message.what, Overview):
@@ -314,6 +317,14 @@ class GoeApp(App[None]):
 
     def _tell(self, text: str) -> None:
         self.notify(text, markup=False)
+
+
+def _settle() -> None:
+    """In the quiet after the first useful frame: load what other pages need, then begin to look for garbage."""
+    load_pages()
+    if not gc.isenabled():
+        gc.freeze()  # what is there stays, and need not be looked at again
+        gc.enable()
 
 
 def run_app(runs: Path, queue: Path, *, readonly: bool = False) -> None:

@@ -5,14 +5,17 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 from runfolder import Lab, newest
 from textual.color import Color
+from textual.css import stylesheet
+from textual.css.parse import parse
 from textual.filter import NoColor
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 from user import User, Wait
 
 from goe.core.process import identify, is_alive
@@ -24,6 +27,7 @@ from tui.app import GoeApp
 from tui.screens.confirm import ConfirmScreen, MessageScreen
 from tui.screens.form import FormScreen
 from tui.screens.help import HelpScreen
+from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.chart import Chart
@@ -377,7 +381,7 @@ async def test_help_lists_the_keys_and_what_q_leaves(lab: Lab, seat: Sit) -> Non
         await user.sees("leave, jobs run on")
         await user.pilot.press("q")
         await user.at(RunsScreen)
-        assert "jobs run on" in "".join(str(key.description) for key in user.app.screen.query_one(Footer).children)
+        assert "q leave, jobs run on" in user.screen().splitlines()[-1]
 
 
 @pytest.mark.parametrize("size", [(40, 12), (80, 24), (160, 45), (400, 100)])
@@ -426,6 +430,27 @@ async def test_no_color(lab: Lab, seat: Sit, monkeypatch: pytest.MonkeyPatch) ->
         assert {one.style.color.name for one in segments if one.style and one.style.color} == {"default"}
         row = next(strip for strip in strips if "● running" in strip.text)
         assert any(segment.style and segment.style.reverse for segment in row)
+
+
+async def test_rules_are_parsed_once_for_each_theme(lab: Lab, seat: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[tuple[str, str]] = []
+
+    def counted(scope: str, css: str, read_from: tuple[str, str], **rest: Any) -> object:
+        parsed.append(read_from)
+        return parse(scope, css, read_from, **rest)
+
+    async with seat() as user:
+        await user.sees("no queue running")
+        monkeypatch.setattr(stylesheet, "parse", counted)
+        await user.pilot.press("t")
+        await user.at(ResultsScreen)
+        assert "Widget.DEFAULT_CSS" not in {name for _, name in parsed}
+        parsed.clear()
+        user.app.theme = "goe-light"
+        await user.wait(lambda: "Widget.DEFAULT_CSS" in {name for _, name in parsed})
+        await user.pilot.press("escape")
+        await user.at(RunsScreen)
+        assert len(parsed) == len(set(parsed))
 
 
 def test_the_dashboard_never_imports_the_science() -> None:

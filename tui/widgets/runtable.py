@@ -77,7 +77,7 @@ class RunTable(RowList):
     def _fill(self) -> None:
         folded = any(line.fold for line in self._lines)
         views = [line.views[0] for line in self._lines]
-        width = self.size.width - GUTTER
+        width = (self.size.width or self.app.size.width) - GUTTER  # not laid out yet: as wide as it will be
         self._columns = fit_columns(views, width, chosen=self._chosen, folded=folded)
         self.show([self._heading(column) for column in self._columns], self._keys_shown, self._make)
 
