@@ -233,6 +233,51 @@ async def test_zoom_and_pan_by_keys_are_those_of_all_charts() -> None:
         assert app.grid.span is None
 
 
+SPIKE = [1.0 + n % 3 for n in range(STEPS)]
+SPIKE[50] = 1000.0
+
+
+async def test_zoom_and_pan_along_y_are_those_of_the_chart() -> None:
+    async with showing(*run_panels(curves(loss=SPIKE, lr=SPIKE[:40] + [4.0] * 61)), size=(44, 24)) as (app, pilot):
+        await pilot.press("shift+up", "0")
+        assert app.grid.y_spans == {}  # nothing to pan or reset
+        first, second = app.grid.charts
+        assert first.plot.y_range == (1, 1000)
+        await pilot.press(*"v" * 24)
+        low, high = first.plot.y_range
+        assert 1 <= low < 2 < high < 7  # the spike is out of view, the rest is not
+        assert app.text(0).startswith("loss ↕")
+        assert second.plot.y_range == (1, 4)
+        await pilot.press("shift+up")
+        assert first.plot.y_range == pytest.approx((low + (high - low) / 4, high + (high - low) / 4))
+        await pilot.press("shift+down", "shift+down", "shift+down")
+        assert first.plot.y_range == pytest.approx((1, 1 + high - low))  # no further
+        await pilot.press("z")
+        assert first.plot.y_range == pytest.approx((1, 1 + high - low))
+        await pilot.press("0")
+        assert (app.grid.span, first.plot.y_range) == (None, (1, 1000))
+        await pilot.press("v", "V")
+        assert app.grid.y_spans == {}
+        await pilot.press("v", "y")
+        assert first.plot.y_range == (0, 3)  # powers of ten
+        await pilot.press("v", "v")
+        assert "y_span" not in app.looks[-1].__struct_fields__
+
+
+async def test_outliers_out_of_view_by_a_key() -> None:
+    async with showing(*run_panels(curves(loss=SPIKE)), size=(44, 24)) as (app, pilot):
+        first = app.grid.charts[0]
+        await pilot.press("o")
+        assert app.looks[-1] == CurveLook(robust=True)
+        assert first.plot.y_range == (1, 3)
+        await pilot.press("v", "V", *"V" * 30)
+        assert first.plot.y_range == (1, 1000)  # zooming out finds them
+        await pilot.press("0")
+        assert first.plot.y_range == (1, 3)
+        await pilot.press("o")
+        assert first.plot.y_range == (1, 1000)
+
+
 async def test_look_by_keys() -> None:
     async with showing(*run_panels(rising(loss=2)), size=(44, 12)) as (app, pilot):
         await pilot.press("s")
@@ -257,8 +302,8 @@ async def test_the_look_it_begins_with() -> None:
         assert app.text().startswith("loss  ━ ~")
 
 
-def turn(chart: Chart, kind: type[events.MouseEvent], x: int) -> None:
-    chart.post_message(kind(chart, x, 5, 0, 0, 0, False, False, False, screen_x=chart.region.x + x, screen_y=5))
+def turn(chart: Chart, kind: type[events.MouseEvent], x: int, *, shift: bool = False) -> None:
+    chart.post_message(kind(chart, x, 5, 0, 0, 0, shift, False, False, screen_x=chart.region.x + x, screen_y=5))
 
 
 async def test_the_wheel_zooms_at_the_pointer() -> None:
@@ -274,7 +319,25 @@ async def test_the_wheel_zooms_at_the_pointer() -> None:
         assert app.grid.span is None
 
 
-async def test_dragging_pans(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("x", "shift"), [(1, False), (20, True)])
+async def test_the_wheel_on_the_y_axis_or_with_shift_zooms_along_y(x: int, shift: bool) -> None:
+    async with showing(*run_panels(rising(loss=1, lr=1)), size=(84, 12)) as (app, pilot):
+        first, second = app.grid.charts
+        at = second.plot.y_at(5)
+        turn(second, events.MouseScrollUp, x, shift=shift)
+        await pilot.pause()
+        assert second.plot.y_range == pytest.approx((at * 0.2, at * 0.2 + 80))
+        assert (app.grid.span, first.plot.y_range) == (None, (0, 100))
+        await pilot.mouse_down(second, offset=(20, 5))
+        await pilot.hover(second, offset=(20, 6))
+        await pilot.mouse_up(second, offset=(20, 6))
+        assert second.plot.y_at(6) == pytest.approx(at)  # what was pressed on stays under the pointer
+        turn(second, events.MouseScrollDown, x, shift=shift)
+        await pilot.pause()
+        assert second.plot.y_range == (0, 100)
+
+
+async def test_dragging_pans() -> None:
     async with showing(*run_panels(rising(loss=1))) as (app, pilot):
         chart = app.grid.charts[0]
         await pilot.press("z")

@@ -123,6 +123,54 @@ def test_y_follows_what_is_in_view() -> None:
     assert "100" not in "".join(rows[1:5])
 
 
+def test_what_is_beyond_the_y_axis_is_out_of_view_and_the_title_says_where() -> None:
+    rows = plot([curve(0, 1, 9, 1, 0)], 14, 6, Axes("loss", y_span=(0, 2))).rows()
+    assert picture(rows) == [
+        "loss ↑  ━ 0   ",
+        "2┤   ⡼    ⢳   ",  # as steep as on the way to 9
+        "1┤   ⡇    ⢸   ",
+        " │ ⢠⠞⠁    ⠈⠳⡄ ",
+        "0┤⡴⠋        ⠙⢦",
+        "  0          4",
+    ]
+    high = drawn(curve(9, 9), curve(1, 1), width=14, height=6, title="loss", y_span=(0, 2))
+    assert [row[2:].strip() != "" for row in high[1:5]] == [False, True, False, False]  # nothing of 9 at the edge
+    assert drawn(curve(0, 9), width=30, height=6, title="loss", y_span=(2, 3))[0].startswith("loss ↕  ")
+    assert drawn(curve(0, 9), width=30, height=6, title="loss", y_span=(2, 9))[0].startswith("loss ↓  ")
+    assert drawn(curve(0, 9), width=30, height=6, title="loss", y_span=(-1, 10))[0].startswith("loss  ")
+
+
+def test_a_band_that_is_higher_than_the_view_fills_it() -> None:
+    mean = Curve("goe", "", line(2, 2), band=(line(-9, -9), line(9, 9)))
+    assert picture(plot([mean], 4, 3, Axes(y_span=(1, 3))).rows()) == ["⡂⡂⡂⡂", "⠒⠒⠒⠒", "⡂⡂⡂⡂"]
+
+
+def test_without_outliers_the_y_axis_is_that_of_the_rest() -> None:
+    ys = [1 + 0.01 * (n % 7) for n in range(100)]
+    ys[50] = 1000.0
+    found = plot([curve(*ys)], 40, 8, Axes("loss", robust=True))
+    assert found.y_range == pytest.approx((1, 1.06))
+    assert found.y_whole == (1, 1000)
+    assert picture(found.rows())[0].startswith("loss ↑")
+    assert plot([curve(*ys)], 40, 8, Axes("loss")).y_range == (1, 1000)  # usually a spike is not left out
+    another = plot([curve(*ys), curve(*[500.0] * 100)], 40, 8, Axes("loss", robust=True))
+    assert another.y_range == (1, 500)  # a curve for itself is none
+    steady = plot([curve(*range(100))], 40, 8, Axes(robust=True))
+    assert steady.y_range == (0, 99)
+
+
+def test_a_row_knows_its_y_and_the_middle_is_where_the_curves_are() -> None:
+    ys = [1.0] * 50 + [100.0] + [2.0] * 40
+    found = plot([curve(*ys)], 40, 8, Axes("loss"))
+    assert found.y_at(0) is None  # the legend
+    assert found.y_at(7) is None  # the x axis
+    assert found.y_at(1) == pytest.approx(100 - 99 / 12)
+    assert found.y_at(6) == pytest.approx(1 + 99 / 12)
+    assert (found.middle(), found.middle(cursor=80)) == (1, 2)
+    assert plot([curve(*ys)], 40, 8, Axes(y_span=(3, 5))).middle() == 4
+    assert plot([curve(10, 1000, 1000)], 40, 8, Axes(log=True)).middle() == 3
+
+
 def test_a_spike_among_a_million_points_reaches_the_top() -> None:
     y = np.zeros(1_000_000)
     y[123_456] = 1.0

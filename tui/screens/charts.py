@@ -87,6 +87,7 @@ class ChartsScreen(GoeScreen):
         facts = [f"{len(members)} run{'s' if len(members) != 1 else ''}", f"over {look.x}"]
         facts += [f"smoothed {look.smoothing:g}"] if look.smoothing else []
         facts += ["log y"] if look.log else []
+        facts += ["without outliers"] if look.robust else []
         facts += ["seeds as mean ± std"] if look.seeds else []
         if len(read) < len(members) or any(share < 1 for share in read):
             facts.append(f"reading, {sum(read) / len(members):.0%}" if members else "nothing to read")

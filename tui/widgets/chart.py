@@ -9,7 +9,7 @@ from typing import ClassVar, TypeAlias
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Region, Size
+from textual.geometry import Offset, Region, Size
 from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
@@ -42,6 +42,8 @@ class View:
     """The whole x axis; None for that of the curves."""
     span: Span | None = None
     """What of it is in view; None for all."""
+    y_span: Span | None = None
+    """What of the y axis is in view; None for all that belongs there."""
     cursor: float | None = None
     """Where the crosshair stands."""
     full: bool = False
@@ -88,12 +90,15 @@ class Chart(Widget):
             super().__init__(chart)
             self.at, self.factor = at, factor
 
-    class Dragged(FromChart):
-        """It was pulled by a share of its width; to the left is forward."""
+    class ZoomedY(Zoomed):
+        """The wheel turned at a y: on the y axis, or with shift or ctrl."""
 
-        def __init__(self, chart: "Chart", share: float) -> None:
+    class Dragged(FromChart):
+        """It was pulled by a share of its width and of its height; to the left is forward, down is up the y axis."""
+
+        def __init__(self, chart: "Chart", across: float, down: float) -> None:
             super().__init__(chart)
-            self.share = share
+            self.across, self.down = across, down
 
     class Pointed(FromChart):
         """The mouse is at this x, or left (None)."""
@@ -111,7 +116,12 @@ class Chart(Widget):
         self._strips: list[Strip] = []
         self._drawn_size: Size | None = None
         self._shaped: dict[_Key, tuple[Source, Curve]] = {}
-        self._dragged_from: int | None = None
+        self._dragged_from: Offset | None = None
+
+    @property
+    def plot(self) -> Plot:
+        """What is drawn."""
+        return self._plot
 
     def show(self, panel: Panel, view: View) -> None:
         """Show this; what is shown already costs no redraw."""
@@ -182,6 +192,8 @@ class Chart(Widget):
             self.panel.names or self._view.full,
             not self.panel.names,
             FULL_LEGEND if self._view.full else 1,
+            look.robust,
+            self._view.y_span,
         )
 
     def _shape(self, source: Source, kept: dict[_Key, tuple[Source, Curve]]) -> Curve:
@@ -196,7 +208,7 @@ class Chart(Widget):
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Begin to drag."""
         self.capture_mouse()
-        self._dragged_from = event.x
+        self._dragged_from = event.offset
         self.post_message(self.Picked(self))
 
     def on_mouse_up(self, _: events.MouseUp) -> None:
@@ -209,9 +221,10 @@ class Chart(Widget):
         canvas = self._plot.canvas
         if self._dragged_from is None or canvas is None:
             self.post_message(self.Pointed(self, self.x_at(event.x)))
-        elif event.x != self._dragged_from:
-            self.post_message(self.Dragged(self, (self._dragged_from - event.x) / canvas.width))
-            self._dragged_from = event.x
+        elif event.offset != self._dragged_from:
+            x, y = self._dragged_from
+            self.post_message(self.Dragged(self, (x - event.x) / canvas.width, (event.y - y) / canvas.height))
+            self._dragged_from = event.offset
 
     def on_leave(self, _: events.Leave) -> None:
         """Point nowhere."""
@@ -231,10 +244,12 @@ class Chart(Widget):
         self._wheel(event, 1 / ZOOM)
 
     def _wheel(self, event: events.MouseEvent, factor: float) -> None:
-        at = self.x_at(event.x)
+        along_y = event.shift or event.ctrl or event.x < self._plot.left
+        at = self._plot.y_at(event.y) if along_y else self.x_at(event.x)
         if at is not None:
             event.stop()
-            self.post_message(self.Zoomed(self, at, factor))
+            event.prevent_default()
+            self.post_message((self.ZoomedY if along_y else self.Zoomed)(self, at, factor))
 
 
 def _shaping(look: CurveLook) -> CurveLook:

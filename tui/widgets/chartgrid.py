@@ -1,4 +1,7 @@
-"""Charts as small multiples with one x axis: zoom, crosshair and look are those of all; one at a time can be full."""
+"""Charts as small multiples with one x axis: its zoom, crosshair and look are those of all; one at a time can be full.
+
+Each has a y axis of its own, and so has its zoom.
+"""
 
 from collections.abc import Sequence
 from math import ceil
@@ -19,7 +22,7 @@ MIN_COLUMNS, MIN_ROWS = 36, 8
 GAP = 2
 """Cells between charts."""
 PAN = 0.25
-"""Of the width in view, what one step of panning moves."""
+"""Of the width or height in view, what one step of panning moves."""
 
 
 EMPTY = (Panel("", ()),)
@@ -43,7 +46,12 @@ class ChartGrid(ScrollableContainer):
         Binding("Z", "zoom(False)", "zoom out", show=False),
         Binding("shift+left", "pan(-1)", "pan left", show=False),
         Binding("shift+right", "pan(1)", "pan right", show=False),
-        Binding("0", "reset", "whole x axis", show=False),
+        Binding("v", "zoom_y(True)", "zoom in along y", show=False),
+        Binding("V", "zoom_y(False)", "zoom out along y", show=False),
+        Binding("shift+up", "pan_y(1)", "pan up", show=False),
+        Binding("shift+down", "pan_y(-1)", "pan down", show=False),
+        Binding("o", "robust", "y axes without outliers, or with", show=False),
+        Binding("0", "reset", "whole axes", show=False),
         Binding("s", "smooth", "smooth"),
         Binding("y", "log", "log y"),
         Binding("X", "x_axis", "x axis: step, epoch, time", show=False),
@@ -82,6 +90,8 @@ class ChartGrid(ScrollableContainer):
         super().__init__(id=id)
         self.look = look or PLAIN
         self.span: Span | None = None
+        self.y_spans: dict[str, Span] = {}
+        """What is in view of the y axes that were zoomed, by the titles of their charts."""
         self.cursor: float | None = None
         self.full = False
         self.selected = ""
@@ -126,10 +136,12 @@ class ChartGrid(ScrollableContainer):
         self.show(self._panels)
 
     def set_look(self, look: CurveLook) -> None:
-        """Show the curves so; another x axis is shown whole."""
+        """Show the curves so; another axis is shown whole."""
         if look.x != self.look.x:
             self.span, self.cursor, self._held = None, None, False
             self._reach = reach(self._panels, look.x)
+        if (look.log, look.robust) != (self.look.log, self.look.robust):
+            self.y_spans.clear()
         self.look = look
         self._update()
 
@@ -158,7 +170,8 @@ class ChartGrid(ScrollableContainer):
         if chart in self.charts:  # else removed meanwhile
             place = self.charts.index(chart)
             chart.set_class(place == self._place(), "-selected")
-            chart.show(self._panels[place], View(self.look, self._reach, self.span, self.cursor, self.full))
+            y_span = self.y_spans.get(self._panels[place].title)
+            chart.show(self._panels[place], View(self.look, self._reach, self.span, y_span, self.cursor, self.full))
 
     def _place(self) -> int:
         titles = [panel.title for panel in self._panels]
@@ -182,7 +195,11 @@ class ChartGrid(ScrollableContainer):
         """Keys that have nothing to do here are left to the screen."""
         if action == "out":
             return self._held or self.full
-        return self.span is not None if action == "reset" else True
+        return self._is_zoomed if action == "reset" else True
+
+    @property
+    def _is_zoomed(self) -> bool:
+        return self.span is not None or bool(self.y_spans)
 
     def action_go(self, right: int, down: int) -> None:
         """The neighbouring chart; sideways with a crosshair, its next place."""
@@ -252,9 +269,35 @@ class ChartGrid(ScrollableContainer):
             self.span = panned(self.span, self._reach, share)
             self._update()
 
+    def action_zoom_y(self, closer: bool) -> None:
+        """The selected chart, around the curves at the crosshair, else around their middle."""
+        if self.chart is not None:
+            self._zoom_y(self.chart, self.chart.plot.middle(self.cursor), ZOOM if closer else 1 / ZOOM)
+
+    def _zoom_y(self, chart: Chart, at: float, factor: float) -> None:
+        self._set_y(chart, zoomed(chart.plot.y_range, chart.plot.y_whole, at, factor))
+
+    def action_pan_y(self, direction: int) -> None:
+        """The selected chart along its y axis."""
+        if self.chart is not None:
+            self._pan_y(self.chart, direction * PAN)
+
+    def _pan_y(self, chart: Chart, share: float) -> None:
+        if share and chart.plot.y_range != chart.plot.y_whole:
+            self._set_y(chart, panned(chart.plot.y_range, chart.plot.y_whole, share))
+
+    def _set_y(self, chart: Chart, span: Span | None) -> None:
+        if span is None and self.look.robust:
+            span = chart.plot.y_whole  # else outliers would be out of view again
+        self.y_spans.pop(chart.panel.title, None)
+        if span is not None and span[1] > span[0]:
+            self.y_spans[chart.panel.title] = span
+        self._show_chart(chart)
+
     def action_reset(self) -> None:
-        """The whole x axis."""
+        """The whole axes."""
         self.span = None
+        self.y_spans.clear()
         self._update()
 
     def action_smooth(self) -> None:
@@ -265,6 +308,10 @@ class ChartGrid(ScrollableContainer):
     def action_log(self) -> None:
         """Powers of ten on the y axis, or not."""
         self._look(log=not self.look.log)
+
+    def action_robust(self) -> None:
+        """Outliers out of view, or not."""
+        self._look(robust=not self.look.robust)
 
     def action_x_axis(self) -> None:
         """The next x axis."""
@@ -280,7 +327,7 @@ class ChartGrid(ScrollableContainer):
 
     def on_chart_opened(self, _: Chart.Opened) -> None:
         """A double click: one layer in, and out again."""
-        if self.full and self.span is not None:
+        if self.full and self._is_zoomed:
             self.action_reset()
         else:
             self._set_full(not self.full)
@@ -289,9 +336,14 @@ class ChartGrid(ScrollableContainer):
         """The wheel."""
         self._zoom(message.at, message.factor)
 
+    def on_chart_zoomed_y(self, message: Chart.ZoomedY) -> None:
+        """The wheel over a y axis."""
+        self._zoom_y(message.chart, message.at, message.factor)
+
     def on_chart_dragged(self, message: Chart.Dragged) -> None:
         """A chart was pulled."""
-        self._pan(message.share)
+        self._pan(message.across)
+        self._pan_y(message.chart, message.down)
 
     def on_chart_pointed(self, message: Chart.Pointed) -> None:
         """The mouse moves the crosshair of all charts, unless keys hold it."""

@@ -35,6 +35,8 @@ class CurveLook(msgspec.Struct, frozen=True):
     log: bool = False
     seeds: bool = False
     """Whether the runs of one configuration are shown as mean ± std."""
+    robust: bool = False
+    """Whether the y axes leave outliers out of view."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -31,7 +31,11 @@ if TYPE_CHECKING:
 BAND, RAW, CURVE = 0, 1, 2
 """Layers: what lies lower gives way where a higher one is drawn."""
 _LIMIT = 1e300  # keeps the highest − the lowest finite
-_SPARSE = sum(1 << bit for bit in range(0, 1024, 2))
+_FAR = 8
+"""Pictures above and below that are still drawn to scale, so that a line leaves the picture as steeply as it is."""
+_SAMPLES = 200
+"""Columns by which outliers are told from the rest, and the middle is found."""
+_SPARSE = sum(1 << bit for bit in range(0, 2 * (_FAR + 1) * 1024, 2))
 """Every other dot: a band must be told from a curve without colour."""
 
 
@@ -61,7 +65,7 @@ class Axes:
     x_range: Span | None = None
     """None for all there is."""
     y_range: Span | None = None
-    """None for what the curves in view span."""
+    """What a linear y axis spans at least."""
     log: bool = False
     x_text: Callable[[float], str] = number_text
     names: bool = True
@@ -70,6 +74,10 @@ class Axes:
     """Whether one that is alone below a title is named too."""
     legend_rows: int = 1
     """How many it may take; a sixth of the height at most."""
+    robust: bool = False
+    """Whether outliers may lie beyond the y axis."""
+    y_span: Span | None = None
+    """What of the y axis is in view, in powers of ten if it is logarithmic; None for all that belongs there."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +94,12 @@ class Plot:
     """None where there is nothing to draw."""
     headed: int = 0
     """Rows of the legend."""
+    y_range: Span = (0.0, 0.0)
+    """As `Axes.y_span`."""
+    y_whole: Span = (0.0, 0.0)
+    """What the curves in view span."""
+    mark: str = ""
+    """An arrow to where values lie that are not in view."""
 
     @property
     def left(self) -> int:
@@ -100,11 +114,32 @@ class Plot:
         lo, hi = self.x_range
         return lo + (hi - lo) * min(1.0, (2 * place + 0.5) / max(1, 2 * self.canvas.width - 1))
 
+    def y_at(self, row: int) -> float | None:
+        """The y in the middle of a row, as `y_range`; None where no curve is drawn."""
+        if self.canvas is None or not 0 <= row - self.headed < self.canvas.height:
+            return None
+        lo, hi = self.y_range
+        return hi - (hi - lo) * (row - self.headed + 0.5) / self.canvas.height
+
+    def middle(self, cursor: float | None = None) -> float:
+        """Of the y in view half are below this, as `y_range`; those at `cursor` if there is one."""
+        from tui.curves.shape import at, envelope
+
+        lines = [(_logged(curve) if self.axes.log else curve).line for curve in self.curves]
+        if cursor is None:
+            found = [y for line in lines for y in envelope(line, self.x_range, _SAMPLES).last.tolist()]
+        else:
+            found = [point[1] for line in lines if (point := at(line, cursor)) is not None]
+        lo, hi = self.y_range
+        inside = sorted(y for y in found if lo <= y <= hi)
+        return inside[len(inside) // 2] if inside else (lo + hi) / 2
+
     def rows(self, cursor: float | None = None) -> list[Row]:
         """Exactly `height` rows of `width` cells; with values at `cursor` in the legend, else the last ones."""
         if self.width < 1 or self.height < 1:
             return [[] for _ in range(self.height)]
-        heading = [fit(row, self.width) for row in legend(self.curves, self.axes, self.width, self.headed, cursor)]
+        entries = legend(self.curves, self.axes, self.width, self.headed, cursor, self.mark)
+        heading = [fit(row, self.width) for row in entries]
         heading += [fit([], self.width)] * (self.headed - len(heading))
         if self.canvas is None:
             return heading + notice(NO_DATA, self.width, self.height - len(heading))
@@ -127,17 +162,19 @@ def plot(curves: Sequence[Curve], width: int, height: int, axes: Axes) -> Plot:
     roomy = width >= MIN_WIDTH and height >= MIN_HEIGHT
     x_range = axes.x_range or whole(curves)
     drawn = [_logged(curve) for curve in curves] if axes.log else curves
-    y_range = None if x_range is None else _y_range(drawn, x_range, axes)
-    headed = _headed(curves, axes, width, height) if roomy else 0
-    if x_range is None or y_range is None or width < 1 or height < 1:
+    found = None if x_range is None else _y_ranges(drawn, x_range, axes)
+    mark = found[2] if found else ""
+    headed = _headed(curves, axes, width, height, mark) if roomy else 0
+    if x_range is None or found is None or width < 1 or height < 1:
         return Plot(width, height, curves, axes, headed=headed)
+    y_range, y_whole, _ = found
     body = height - headed - 1 if roomy else height
     axis = gutter(y_range, body, log=axes.log) if roomy else []
     if axis and width - len(axis[0]) < width // 2:  # labels such as -1.25e-299 would leave no room for the curve
         axis, body = [], body + 1
     canvas = Canvas(width - (len(axis[0]) if axis else 0), body)
-    _draw(canvas, drawn, x_range, y_range)
-    return Plot(width, height, curves, axes, x_range, axis, canvas, headed)
+    _draw(canvas, drawn, x_range, y_range, margin=_FAR * 4 * body if mark else 0)
+    return Plot(width, height, curves, axes, x_range, axis, canvas, headed, y_range, y_whole, mark)
 
 
 def whole(curves: Sequence[Curve]) -> Span | None:
@@ -155,43 +192,67 @@ def _logged(curve: Curve) -> Curve:
     return replace(curve, line=log_y(curve.line), raw=raw, band=edges)
 
 
-def _y_range(curves: Sequence[Curve], x_range: Span, axes: Axes) -> Span | None:
-    """What the curves span in view; the axes' own range only for a linear axis."""
+def _y_ranges(curves: Sequence[Curve], x_range: Span, axes: Axes) -> tuple[Span, Span, str] | None:
+    """What of the y axis is in view, all that belongs there, and an arrow to where values lie beyond the view."""
+    lines = [line for curve in curves for line in (curve.line, curve.raw, *(curve.band or ())) if line is not None]
+    found = [ends for line in lines if (ends := _ends(line, x_range, robust=axes.robust))]
+    if not found:
+        return None
+    own = (axes.y_range,) if axes.y_range and not axes.log else ()
+    usual, whole = (room_around(*_over([*own, *(each[place] for each in found)])) for place in (0, 1))
+    view = axes.y_span or usual
+    low, high = _over([ends for _, ends in found])
+    above, below = high > view[1], low < view[0]
+    return view, whole, " ↕" if above and below else " ↑" if above else " ↓" if below else ""
+
+
+def _over(spans: Sequence[Span]) -> Span:
+    return min(low for low, _ in spans), max(high for _, high in spans)
+
+
+def _ends(line: "Line", x_range: Span, *, robust: bool) -> tuple[Span, Span] | None:
+    """Lowest and highest y in view, first without outliers if `robust`, then of all.
+
+    An outlier is further from the middle 80 % of the columns than these are high.
+    """
     from tui.curves.shape import envelope
 
-    lines = [line for curve in curves for line in (curve.line, curve.raw, *(curve.band or ())) if line is not None]
-    found = [envelope(line, x_range, 1) for line in lines]
-    ends = [end for one in found for end in (*one.low.tolist(), *one.high.tolist(), one.left, one.right)]
-    known = [min(max(end, -_LIMIT), _LIMIT) for end in ends if math.isfinite(end)]
+    found = envelope(line, x_range, _SAMPLES if robust else 1)
+    ends = (*found.low.tolist(), *found.high.tolist(), found.left, found.right)
+    known = sorted(min(max(end, -_LIMIT), _LIMIT) for end in ends if math.isfinite(end))
     if not known:
         return None
-    return axes.y_range if axes.y_range and not axes.log else room_around(min(known), max(known))
+    low, high = known[len(known) // 10], known[-1 - len(known) // 10]
+    kept = [y for y in known if 2 * low - high <= y <= 2 * high - low] if robust else known
+    return (kept[0], kept[-1]), (known[0], known[-1])
 
 
-def _draw(canvas: Canvas, curves: Sequence[Curve], x_range: Span, y_range: Span) -> None:
-    def masks(line: "Line") -> list[int]:
-        return _trace(line, x_range, y_range, canvas)
-
-    for curve in curves:
-        if curve.band:
-            canvas.draw(_band(masks(curve.band[0]), masks(curve.band[1])), f"{curve.style} dim".strip(), BAND)
-    for curve in curves:
-        if curve.raw:
-            canvas.draw(masks(curve.raw), f"{curve.style} dim".strip(), RAW)
-    signed: list[tuple[Curve, list[int]]] = []
-    for curve in reversed(curves):  # the first one stands before the others
-        drawn = masks(curve.line)
-        canvas.draw(drawn, curve.style, CURVE)
-        signed += [(curve, drawn)] if curve.sign else []
-    _sign(canvas, signed[::-1])
-
-
-def _trace(line: "Line", x_range: Span, y_range: Span, canvas: Canvas) -> list[int]:
+def _draw(canvas: Canvas, curves: Sequence[Curve], x_range: Span, y_range: Span, margin: int) -> None:
     from tui.curves.shape import envelope
     from tui.widgets.tracing import trace_envelope
 
-    columns = 2 * canvas.width
-    return trace_envelope(envelope(line, x_range, columns), y_range, columns, 4 * canvas.height)
+    columns, rows = 2 * canvas.width, 4 * canvas.height
+    picture = (1 << rows) - 1
+
+    def masks(line: "Line") -> list[int]:
+        return trace_envelope(envelope(line, x_range, columns), y_range, columns, rows, margin)
+
+    def draw(masks: Sequence[int], style: str, layer: int) -> list[int]:
+        seen = [mask >> margin & picture for mask in masks]
+        canvas.draw(seen, style, layer)
+        return seen
+
+    for curve in curves:
+        if curve.band:
+            draw(_band(masks(curve.band[0]), masks(curve.band[1])), f"{curve.style} dim".strip(), BAND)
+    for curve in curves:
+        if curve.raw:
+            draw(masks(curve.raw), f"{curve.style} dim".strip(), RAW)
+    signed: list[tuple[Curve, list[int]]] = []
+    for curve in reversed(curves):  # the first one stands before the others
+        drawn = draw(masks(curve.line), curve.style, CURVE)
+        signed += [(curve, drawn)] if curve.sign else []
+    _sign(canvas, signed[::-1])
 
 
 def _band(low: Sequence[int], high: Sequence[int]) -> list[int]:
@@ -220,13 +281,15 @@ def _distance(wanted: int) -> Callable[[int], int]:
     return lambda x: abs(x - wanted)
 
 
-def legend(curves: Sequence[Curve], axes: Axes, width: int, most: int, cursor: float | None) -> list[Row]:
-    """Title, and each curve with its value at the cursor, else its last; as many as fit in `most` rows, and how many
-    did not.
+def legend(
+    curves: Sequence[Curve], axes: Axes, width: int, most: int, cursor: float | None, mark: str = ""
+) -> list[Row]:
+    """Title and its mark, and each curve with its value at the cursor, else its last; as many as fit in `most` rows,
+    and how many did not.
     """
     if most < 1:
         return []
-    title = printable(axes.title) + (f" @ {axes.x_text(cursor)}" if cursor is not None else "")
+    title = printable(axes.title) + mark + (f" @ {axes.x_text(cursor)}" if cursor is not None else "")
     rows: list[Row] = [[(title, TITLE_STYLE), ("  ", "")] if title else []]
     used = cell_len(title) + 2 if title else 0
     for place, curve in enumerate(curves):
@@ -246,11 +309,11 @@ def legend(curves: Sequence[Curve], axes: Axes, width: int, most: int, cursor: f
     return rows
 
 
-def _headed(curves: Sequence[Curve], axes: Axes, width: int, height: int) -> int:
+def _headed(curves: Sequence[Curve], axes: Axes, width: int, height: int, mark: str) -> int:
     """Rows that the legend takes, as if there were a crosshair: what is below must not jump when one comes."""
     x_range = axes.x_range or whole(curves)
     most = min(axes.legend_rows, max(1, height // 6))
-    return len(legend(curves, axes, width, most, x_range and x_range[1]))
+    return len(legend(curves, axes, width, most, x_range and x_range[1], mark))
 
 
 def _entry(curve: Curve, axes: Axes, cursor: float | None, *, alone: bool) -> Row:

@@ -1,4 +1,4 @@
-"""What part of an x axis is in view, and how zooming and panning change it. Pure functions on (first, last)."""
+"""What part of an axis is in view, and how zooming and panning change it. Pure functions on (first, last)."""
 
 from typing import TypeAlias
 

@@ -13,10 +13,13 @@ from tui.widgets.span import Span
 Rows = NDArray[np.intp]
 
 
-def trace_envelope(found: Envelope, y_range: Span, columns: int, rows: int) -> list[int]:
-    """One bit mask a dot column, bit 0 at the bottom; with the line to where it leaves the picture at either end."""
+def trace_envelope(found: Envelope, y_range: Span, columns: int, rows: int, margin: int = 0) -> list[int]:
+    """One bit mask a dot column, bit `margin` at the bottom; with the line to where it leaves at either end.
+
+    What lies beyond `y_range` is drawn up to `margin` rows below and above the picture, what is further at its edge.
+    """
     column, joined, values = _with_ends(found, columns)
-    first, low, high, last = (_dot_rows(each, y_range, rows) for each in values)
+    first, low, high, last = (_dot_rows(each, y_range, rows, margin) for each in values)
     masks = [0] * columns
     apart = np.diff(column)
     _share_steps(first, low, high, last, joined[1:] & (apart == 1))
@@ -38,11 +41,12 @@ def _with_ends(found: Envelope, columns: int) -> tuple[Rows, NDArray[np.bool_], 
     return column, joined, [np.concatenate((left, each, right)) for each in values]
 
 
-def _dot_rows(y: NDArray[np.float64], y_range: Span, rows: int) -> Rows:
+def _dot_rows(y: NDArray[np.float64], y_range: Span, rows: int, margin: int) -> Rows:
     """Clipped before dividing, which a far value would overflow."""
     lo, hi = y_range
-    share = (np.clip(y, lo, hi) - lo) / (hi - lo)
-    return (share * (rows - 1) + 0.5).astype(np.intp)
+    beyond = (hi - lo) * margin / max(1, rows - 1)
+    share = (np.clip(y, lo - beyond, hi + beyond) - lo) / (hi - lo)
+    return (share * (rows - 1) + margin + 0.5).astype(np.intp)
 
 
 def _share_steps(first: Rows, low: Rows, high: Rows, last: Rows, adjacent: NDArray[np.bool_]) -> None:
