@@ -49,7 +49,7 @@ def rows(columns: Columns) -> list[tuple[float, float, float, dict[str, float]]]
     """Each record as it was, without the numbers that are none."""
     marks = zip(columns.step.tolist(), columns.epoch.tolist(), columns.time.tolist(), strict=True)
     return [
-        (*mark, {name: float(column[i]) for name, column in columns.values.items() if not math.isnan(column[i])})
+        (*mark, {name: float(column[i]) for name, column in columns.values.items() if math.isfinite(column[i])})
         for i, mark in enumerate(marks)
     ]
 
@@ -209,13 +209,13 @@ def test_more_metrics_than_any_run_has_are_left_out() -> None:
     assert (len(found.values), len(found.step)) == (MOST_METRICS, 2)
 
 
-def test_a_metric_that_comes_late_or_goes_is_none_elsewhere() -> None:
+def test_a_metric_that_comes_late_or_goes_is_told_from_one_that_is_none() -> None:
     table = RecordTable()
     table.add([train(1, a=1.0), train(2, a=None, b=2.0), train(3, b=3.0)])
     table.add([train(4, c=4.0)])
     values = {name: column.tolist() for name, column in table.train.snapshot().values.items()}
     nan = pytest.approx(math.nan, nan_ok=True)
-    assert values == {"a": [1, nan, nan, nan], "b": [nan, 2, 3, nan], "c": [nan, nan, nan, 4]}
+    assert values == {"a": [1, math.inf, nan, nan], "b": [nan, 2, 3, nan], "c": [nan, nan, nan, 4]}
 
 
 def long_file(path: Path, count: int) -> list[Metric]:

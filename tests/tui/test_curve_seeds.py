@@ -25,7 +25,7 @@ def plain_smooth(ys: list[float], weight: float) -> list[float]:
             state, count = weight * state + (1 - weight) * y, count + 1
             found.append(state / (1 - weight**count))
         else:
-            found.append(NAN)
+            found.append(abs(y))
     return found
 
 

@@ -121,7 +121,7 @@ def test_ranges() -> None:
 def test_the_nearest_point_with_a_value() -> None:
     checked = 0
     for each in random_lines(60, 30):
-        points = [(x, y) for x, y in zip(each.x.tolist(), each.y.tolist(), strict=True) if math.isfinite(y)]
+        points = [(x, y) for x, y in zip(each.x.tolist(), each.y.tolist(), strict=True) if not math.isnan(y)]
         for x in (-INF, -9.0, -1.0, 0.0, 0.3, 4.9, 9.0):
             found = at(each, x)
             if not points:

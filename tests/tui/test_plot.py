@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tui.curves.shape import Line
+from tui.curves.smoothing import smooth
 from tui.widgets.axes import epoch_text, log_ticks, step_text, time_text
 from tui.widgets.braille import NO_DATA
 from tui.widgets.dots import AXIS_STYLE, TITLE_STYLE, Row
@@ -218,6 +219,15 @@ def test_the_legend_says_mean_std_and_count_and_marks_smoothed_values() -> None:
     assert drawn(wide, width=40, height=6, title="images/s")[0].rstrip() == "images/s  ━ 1000±120 n=3"
     smoothed = Curve("goe", "", line(0.125), raw=line(0.5))
     assert drawn(smoothed, width=40, height=6, title="loss")[0].rstrip() == "loss  ━ ~0.125"
+
+
+def test_a_value_that_turned_to_none_is_not_the_last_one_before() -> None:
+    gone = curve(0.5, math.inf, 0.4, NAN, math.inf, math.inf, NAN)
+    assert drawn(gone, width=40, height=6, title="loss")[0].rstrip() == "loss  ━ none"
+    assert drawn(gone, width=40, height=6, title="loss", cursor=1)[0].rstrip() == "loss @ 1  ━ none"
+    assert drawn(gone, width=40, height=6, title="loss", cursor=3)[0].rstrip() == "loss @ 3  ━ 0.4"  # only not recorded
+    smoothed = Curve("loss", "", smooth(gone.line, 0.6), gone.line)
+    assert drawn(smoothed, width=40, height=6, title="loss")[0].rstrip() == "loss  ━ none"
 
 
 def test_texts_of_x() -> None:

@@ -22,7 +22,7 @@ class Columns:
     time: "Column"
     """(n,), Unix time."""
     values: Mapping[str, "Column"]
-    """Each metric (n,), NaN where a record lacks it or holds a number that is none."""
+    """Each metric (n,), NaN where a record lacks it, infinite where it says that there is none."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -4,6 +4,7 @@ Imports numpy (0.1 s): import it where the numbers are needed, not at the top of
 """
 
 from collections.abc import Iterable, Sequence
+from math import inf, nan
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -51,7 +52,8 @@ class GrowingColumns:
         for name, column in self._marks.items():
             column[rows] = [getattr(record, name) for record in records]
         for name, column in self._values.items():
-            column[rows] = np.array([record.values.get(name) for record in records], np.float64)  # None becomes NaN
+            found = (record.values.get(name, nan) for record in records)
+            column[rows] = np.array([inf if value is None else value for value in found], np.float64)
         self._count = end
 
     def rewind(self, step: int) -> None:

@@ -98,12 +98,12 @@ def y_range(lines: Iterable[Line], within: Range) -> Range | None:
 
 
 def at(line: Line, x: float) -> tuple[float, float] | None:
-    """The point nearest to `x` that has a finite y, of two as near the left one."""
+    """The point nearest to `x` whose y is not NaN, of two as near the left one; infinite is one that is none."""
     place = int(np.searchsorted(line.x, x))
     near = [place - 1, place] if place else [place]
     near = [i for i in near if i < len(line.x)]
-    if not all(np.isfinite(line.y[i]) for i in near):
-        points = np.flatnonzero(np.isfinite(line.y))
+    if any(np.isnan(line.y[i]) for i in near):
+        points = np.flatnonzero(~np.isnan(line.y))
         after = int(np.searchsorted(points, place))
         near = [int(i) for i in points[max(0, after - 1) : after + 1]]
     if not near:

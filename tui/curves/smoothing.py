@@ -13,7 +13,8 @@ _LARGEST = 1e290
 
 
 def smooth(line: Line, weight: float) -> Line:
-    """Each y as the mean of it and all before, `weight` in [0, 1) times as heavy a point further back; gaps stay.
+    """Each y as the mean of it and all before, `weight` in [0, 1) times as heavy a point further back; gaps stay,
+    infinite ones too.
 
     The recurrence s ← weight s + (1 − weight) y from s = 0, divided by 1 − weight^n: the debiased form of
     TensorBoard's scalar charts (`classicSmoothing`), so that a curve begins at its first value instead of near 0.
@@ -25,6 +26,7 @@ def smooth(line: Line, weight: float) -> Line:
     found = np.full(len(line.y), np.nan)
     debias = -np.expm1(np.arange(1, len(y) + 1) * log(weight))
     found[finite] = _recurrence(y, weight) / debias
+    found[np.isinf(line.y)] = np.inf
     return Line(line.x, found)
 
 

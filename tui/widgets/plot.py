@@ -323,14 +323,16 @@ def _entry(curve: Curve, axes: Axes, cursor: float | None, *, alone: bool) -> Ro
 
 
 def _value(curve: Curve, x: float | None, *, named: bool) -> str:
-    """The value at x, else the last; mean ± std over seeds, and of how many where the name tells
-    them or some are missing; a smoothed value is marked.
+    """The value at x, else the last, or that there was none; mean ± std over seeds, and of how many where the name
+    tells them or some are missing; a smoothed value is marked.
     """
     from tui.curves.shape import at
 
     found = at(curve.line, math.inf if x is None else x)
     if found is None:
         return ""
+    if math.isinf(found[1]):
+        return "none"
     text = ("~" if curve.raw else "") + number_text(found[1])
     if curve.band is None or curve.counts is None:
         return text
