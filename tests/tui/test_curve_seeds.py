@@ -11,7 +11,7 @@ from tui.curves.seeds import Band, band
 from tui.curves.shape import Line
 from tui.curves.smoothing import smooth
 
-NAN = math.nan
+NAN, INF = math.nan, math.inf
 
 
 def make_line(points: dict[float, float]) -> Line:
@@ -71,6 +71,44 @@ def test_the_band_says_how_many_seeds_stand_behind_it() -> None:
     assert np.array(table(found)) == pytest.approx(np.array(expected), nan_ok=True)
     low, middle, high = found.edges()
     assert (low.y[0], middle.y[0], high.y[0]) == pytest.approx((1, 2, 3))
+
+
+def test_a_seed_without_a_record_is_taken_between_those_around_it() -> None:
+    whole = {float(x): float(x) for x in range(1, 10)}
+    lacking = {x: y + 2 for x, y in whole.items() if x not in {2.0, 5.0, 6.0}}
+    unsaid = {x: NAN if x == 5 else y for x, y in lacking.items()}  # a record of other metrics
+    for other in (lacking, unsaid):
+        found = band([make_line(whole), make_line(other)])
+        assert found.mean == pytest.approx([x + 1 for x in whole])
+        assert (set(found.n.tolist()), found.parts.tolist()) == ({2}, [])
+        assert found.std == pytest.approx([2**0.5] * 9)
+
+
+def test_where_a_seed_ends_or_says_none_the_mean_is_of_the_others_and_parted() -> None:
+    whole = {float(x): 1.0 for x in range(1, 7)}
+    short = {2.0: 3.0, 3.0: INF, 4.0: 3.0}
+    found = band([make_line(whole), make_line(short)])
+    assert found.n.tolist() == [1, 2, 1, 2, 1, 1]
+    assert found.mean.tolist() == [1, 2, 1, 2, 1, 1]
+    low, mean, high = found.edges()
+    assert mean.x.tolist() == low.x.tolist() == high.x.tolist() == [1, 2, 2, 3, 3, 4, 4, 5, 5, 6]
+    assert mean.y == pytest.approx([1, NAN, 2, NAN, 1, NAN, 2, NAN, 1, 1], nan_ok=True)
+    gone = band([make_line({1: 1.0, 2: INF}), make_line({1: 3.0, 2: INF})])
+    assert (gone.mean.tolist(), gone.n.tolist()) == ([2, INF], [2, 0])
+
+
+def test_a_stretch_where_one_seed_has_no_record_has_its_part_in_the_mean() -> None:
+    draw = random.Random(5)
+    steps = [sorted(draw.uniform(0, 100) for _ in range(90)) for _ in range(3)]
+    seeds = [dict.fromkeys(each, 1.0 + seed) for seed, each in enumerate(steps)]
+    seeds[1] = {x: y for x, y in seeds[1].items() if not 40 < x < 60}
+    found = band([make_line(each) for each in seeds], places=20)
+    assert found.width > 0
+    assert (found.mean.tolist(), found.n.tolist()) == ([2] * 20, [3] * 20)
+    seeds[1] = {x: INF if 30 < x < 70 else y for x, y in seeds[1].items()}
+    found = band([make_line(each) for each in seeds], places=20)
+    assert found.n.tolist() == [2 if 30 < x < 70 else 3 for x in found.x.tolist()]
+    assert set(found.mean.tolist()) == {2}
 
 
 def test_a_seed_that_is_far_behind_changes_nothing_in_that() -> None:

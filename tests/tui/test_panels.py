@@ -69,8 +69,11 @@ def test_seeds_of_one_configuration_share_a_curve() -> None:
     (alone,) = overlay_panels(members, seeds=False)
     assert alone.signed  # two of one colour
     (panel,) = overlay_panels(members, seeds=True)
-    assert [(source.name, len(source.runs)) for source in panel.sources] == [("a", 2), ("b", 1)]
+    assert [(source.name, len(source.runs), source.of) for source in panel.sources] == [("a", 2, 2), ("b", 1, 1)]
     assert not panel.signed
+    (panel,) = overlay_panels([*members, member("a3", run(lr=[1]))], seeds=True)[:1]
+    assert [(len(source.runs), source.of) for source in panel.sources] == [(2, 3), (1, 1)]
+    assert shaped(panel.sources[0], CurveLook(), "", signed=False).of == 3
 
 
 def test_two_configurations_of_one_experiment_are_told_apart() -> None:

@@ -215,6 +215,11 @@ def test_the_legend_says_mean_std_and_count_and_marks_smoothed_values() -> None:
     assert drawn(mean, width=40, height=6, title="loss", cursor=0)[0].rstrip() == "loss @ 0  ━ 1±0.5 n=3"
     unnamed = drawn(mean, width=40, height=6, title="loss", names=False, cursor=0)
     assert unnamed[0].rstrip() == "loss @ 0  ━ 1±0.5"
+    fewer = Curve("goe", "", line(1, 2), band=(line(0.5, 1.5), line(1.5, 2.5)), counts=line(3, 2), of=3)
+    for names, first in ((True, "1±0.5 n=3"), (False, "1±0.5")):
+        shown = [drawn(fewer, width=40, height=6, title="loss", names=names, cursor=x)[0].rstrip() for x in (0.0, None)]
+        assert shown == [f"loss @ 0  ━ {first}", "loss  ━ 2±0.5 n=2/3"]
+    assert drawn(curve(4, of=3), width=40, height=6, title="loss")[0].rstrip() == "loss  ━ 4 n=1/3"
     wide = Curve("goe", "", line(1000), band=(line(880), line(1120)), counts=line(3))
     assert drawn(wide, width=40, height=6, title="images/s")[0].rstrip() == "images/s  ━ 1000±120 n=3"
     smoothed = Curve("goe", "", line(0.125), raw=line(0.5))

@@ -20,35 +20,55 @@ class Band:
     x: "Column"
     """(k,), ascending."""
     mean: "Column"
-    """(k,), of the seeds that have a value here."""
+    """(k,), of the seeds that have a value here; infinite where they say that there is none."""
     std: "Column"
     """(k,), over the seeds, with n − 1; NaN where only one has a value."""
     n: NDArray[np.intp]
     """(k,), how many seeds have a value here."""
+    parts: NDArray[np.intp]
+    """Places where it is of other seeds than at the place before."""
     width: float = 0.0
     """Of the stretches of x whose means were taken; 0 where the seeds' own x were compared."""
 
     def edges(self) -> tuple[Line, Line, Line]:
-        """Mean − std, mean, and mean + std as lines."""
-        return Line(self.x, self.mean - self.std), Line(self.x, self.mean), Line(self.x, self.mean + self.std)
+        """Mean − std, mean, and mean + std as lines, parted where seeds come or go: a mean of others is no step of
+        their training.
+        """
+        x = np.insert(self.x, self.parts, self.x[self.parts])
+        low, mean, high = (
+            Line(x, np.insert(y, self.parts, np.nan)) for y in (self.mean - self.std, self.mean, self.mean + self.std)
+        )
+        return low, mean, high
 
 
 @np.errstate(over="ignore", invalid="ignore")
 def band(lines: Sequence[Line], places: int = 200) -> Band:
-    """Mean and sample standard deviation over seeds, where they have values; nothing is interpolated.
+    """Mean and sample standard deviation over the seeds that ran at each x.
+
+    A seed without a record there has the value between those before and after it; before its first and after its
+    last, and where its records say that there is none, it has no part in the mean.
 
     Records of epochs stand at the same x in all seeds. Those of training do not: they are written as time goes by. So
     where two seeds ran, but most x are one's alone, or where there are more x than can be drawn, the means of `places`
     equal stretches are compared; `width` says so.
     """
+    lines = [_recorded(line) for line in lines]
     spanned = x_range(lines)
     few = sum(len(line.x) for line in lines) <= 8 * places * len(lines)
     if spanned is None or spanned[0] == spanned[1] or (few and _aligned(lines)):
         return _exact(lines)
     edges = np.linspace(*spanned, places + 1)
-    return _over_seeds(
-        (edges[1:] + edges[:-1]) / 2, [_means(line, edges) for line in lines], float(edges[1] - edges[0])
-    )
+    held = np.any([_counts(line.x, edges) > 0 for line in lines], axis=0)
+    centres = (edges[1:] + edges[:-1])[held] / 2
+    return _over_seeds(centres, [_means(line, edges)[held] for line in lines], float(edges[1] - edges[0]))
+
+
+def _recorded(line: Line) -> Line:
+    """The line without records that lack the metric; of several at one x the last."""
+    kept = ~np.isnan(line.y)
+    x, y = line.x[kept], line.y[kept]
+    last = np.append(x[1:] != x[:-1], True)[: len(x)]
+    return Line(x[last], y[last])
 
 
 def _aligned(lines: Sequence[Line]) -> bool:
@@ -68,32 +88,43 @@ def _exact(lines: Sequence[Line]) -> Band:
 
 
 def _placed(line: Line, x: "Column") -> "Column":
-    """The line's y at each of `x`, NaN where it has none; of several at one x the last."""
-    y = np.full(len(x), np.nan)
-    y[np.searchsorted(x, line.x)] = line.y
+    """The line's y at each of `x`, between two of its points on the way from one to the other; beyond its ends NaN."""
+    if not len(line.x):
+        return np.full(len(x), np.nan)
+    y = np.interp(x, line.x, np.where(np.isinf(line.y), np.nan, line.y), np.nan, np.nan)
+    y[np.searchsorted(x, line.x[np.isinf(line.y)])] = np.inf
     return y
 
 
 def _means(line: Line, edges: "Column") -> "Column":
-    """The mean of the finite y in each stretch, NaN where there is none; a point on an edge belongs to the right."""
+    """The mean of the finite y in each stretch, between two of them where there is no point; a point on an edge
+    belongs to the right.
+    """
     finite = np.isfinite(line.y)
-    x, y = line.x[finite], line.y[finite]
+    counts, known = _counts(line.x[finite], edges), _counts(line.x, edges) > 0
+    found = np.full(len(counts), np.inf)
+    if finite.any():
+        starts = (np.cumsum(counts) - counts)[counts > 0]
+        found[counts > 0] = np.add.reduceat(line.y[finite], starts) / counts[counts > 0]
+    centres = (edges[1:] + edges[:-1]) / 2
+    return _placed(Line(centres[known], found[known]), centres)
+
+
+def _counts(x: "Column", edges: "Column") -> NDArray[np.intp]:
+    """How many x are in each stretch; all of them are in some."""
     bounds = np.searchsorted(x, edges)
     bounds[-1] = len(x)
-    counts = np.diff(bounds)
-    found = np.full(len(counts), np.nan)
-    if len(x):
-        found[counts > 0] = np.add.reduceat(y, bounds[:-1][counts > 0]) / counts[counts > 0]
-    return found
+    return np.diff(bounds)
 
 
 def _over_seeds(x: "Column", seeds: Sequence["Column"], width: float = 0.0) -> Band:
     values = np.array(seeds).reshape(len(seeds), len(x))
     finite = np.isfinite(values)
     n = finite.sum(axis=0)
-    kept = n > 0
-    x, n, values = x[kept], n[kept], np.where(finite, values, 0.0)[:, kept]
-    mean = values.sum(axis=0) / n
-    square = (np.where(finite[:, kept], values - mean, 0.0) ** 2).sum(axis=0)
+    kept = (n > 0) | np.isinf(values).any(axis=0)
+    x, n, finite, values = x[kept], n[kept], finite[:, kept], np.where(finite, values, 0.0)[:, kept]
+    mean = np.divide(values.sum(axis=0), n, out=np.full(len(n), np.inf), where=n > 0)
+    square = (np.where(finite, values - mean, 0.0) ** 2).sum(axis=0)
     std = np.sqrt(np.divide(square, n - 1, out=np.full(len(n), np.nan), where=n > 1))
-    return Band(x, mean, std, n, width)
+    parts = 1 + np.flatnonzero((finite[:, 1:] != finite[:, :-1]).any(axis=0))
+    return Band(x, mean, std, n, parts, width)

@@ -51,6 +51,8 @@ class Source:
     """In the list of what is compared; its letter where colours don't tell."""
     colour: int
     """In the palette."""
+    of: int = 1
+    """How many runs there are to be in `runs`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,7 +121,7 @@ def overlay_panels(members: Sequence[Member], *, seeds: bool) -> tuple[Panel, ..
         for place, (name, colour, group) in enumerate(entries):
             runs = tuple(one.curves for one in group if one.curves is not None and _has(one.curves, metric))
             if runs:
-                sources.append(Source(name, metric, runs, place, colour))
+                sources.append(Source(name, metric, runs, place, colour, len(group)))
         unit = UNIT if metric in FILTER else None
         panels.append(Panel(TITLES.get(metric, metric), tuple(sources), unit, signed, names=False))
     return tuple(panels)
@@ -190,7 +192,8 @@ def shaped(source: Source, look: CurveLook, style: str, *, signed: bool) -> Curv
         places = min(MOST_PLACES, max(1, min(len(one.x) for one in lines) // RECORDS_A_PLACE))
         found = band([smooth(one, look.smoothing) for one in lines], places)
         low, mean, high = found.edges()
-        return Curve(source.name, style, mean, None, (low, high), Line(found.x, found.n.astype(float)), sign)
+        counts = Line(found.x, found.n.astype(float))
+        return Curve(source.name, style, mean, None, (low, high), counts, source.of, sign)
     if look.smoothing:
-        return Curve(source.name, style, smooth(lines[0], look.smoothing), lines[0], sign=sign)
-    return Curve(source.name, style, lines[0], sign=sign)
+        return Curve(source.name, style, smooth(lines[0], look.smoothing), lines[0], of=source.of, sign=sign)
+    return Curve(source.name, style, lines[0], of=source.of, sign=sign)

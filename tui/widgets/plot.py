@@ -51,7 +51,9 @@ class Curve:
     band: "tuple[Line, Line] | None" = None
     """Mean − std and mean + std."""
     counts: "Line | None" = None
-    """How many runs each mean is of."""
+    """How many runs each mean is of; None for one."""
+    of: int = 1
+    """How many it is to be of."""
     sign: str = ""
     """A letter on the curve and in the legend, where colours don't tell it from the others."""
 
@@ -334,12 +336,13 @@ def _value(curve: Curve, x: float | None, *, named: bool) -> str:
     if math.isinf(found[1]):
         return "none"
     text = ("~" if curve.raw else "") + number_text(found[1])
-    if curve.band is None or curve.counts is None:
-        return text
-    edge, count = at(curve.band[1], found[0]), at(curve.counts, found[0])
-    spread = f"±{_std(found[1], edge[1])}" if edge and edge[0] == found[0] else ""
-    fewer = count is not None and (named or count[1] < curve.counts.y.max())
-    return f"{text}{spread} n={count[1]:.0f}" if count and fewer else f"{text}{spread}"
+    if curve.band and (edge := at(curve.band[1], found[0])) and edge[0] == found[0]:
+        text += f"±{_std(found[1], edge[1])}"
+    count = at(curve.counts, found[0]) if curve.counts else None
+    n = round(count[1]) if count else 1
+    if n < curve.of:
+        return f"{text} n={n}/{curve.of}"
+    return f"{text} n={n}" if named and n > 1 else text
 
 
 def _std(mean: float, edge: float) -> str:
