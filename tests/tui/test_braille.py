@@ -1,15 +1,17 @@
 """The chart renderer: pictures worked out by hand, and its promises on any input."""
 
 import math
+import random
 import subprocess
 import sys
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from tui.widgets.axes import ticks
+from tui.widgets.axes import gutter, ticks
 from tui.widgets.braille import NO_DATA, Series, render
 from tui.widgets.dots import AXIS_STYLE, Row
 
@@ -52,6 +54,20 @@ def test_axes() -> None:
         "  0  epoch   3",
     ]
     assert rows[3] == [("0┤", AXIS_STYLE), ("⡠⠔⠉         ", "red")]
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("height", range(3, 31))
+def test_ticks_are_evenly_apart(height: int, log: bool) -> None:
+    draw = random.Random(height)
+    for _ in range(200):
+        low = draw.uniform(-3, 3)
+        high = low + (draw.uniform(2, 30) if log else 10 ** draw.uniform(-2, 1))
+        rows = [row.endswith("┤") for row in gutter((low, high), height, log=log)]
+        places = [place for place, ticked in enumerate(rows) if ticked]
+        apart = [below - above for above, below in pairwise(places)]
+        assert len(places) >= min(2, height - 2)
+        assert not apart or max(apart) - min(apart) <= min(apart) / 3
 
 
 def test_a_spike_among_2000_points_reaches_the_top() -> None:

@@ -129,7 +129,7 @@ def test_what_is_beyond_the_y_axis_is_out_of_view_and_the_title_says_where() -> 
     assert picture(rows) == [
         "loss ↑  ━ 0   ",
         "2┤   ⡼    ⢳   ",  # as steep as on the way to 9
-        "1┤   ⡇    ⢸   ",
+        " │   ⡇    ⢸   ",
         " │ ⢠⠞⠁    ⠈⠳⡄ ",
         "0┤⡴⠋        ⠙⢦",
         "  0          4",

@@ -1,36 +1,56 @@
 """The axes of a chart as text: round ticks, their labels, and the ends of the x axis. Pure functions."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from rich.cells import cell_len, set_cell_size
 
 from goe.core.report import duration
 from tui.widgets.dots import dot_row, printable
 
+_PARTS = (0, 1), (0, 2), (1, 2), (0, 3)
+"""Of ticks that are no whole number of rows apart, those that may still be shown: the first, and every how many."""
 LOG_LIMITS = -300.0, 300.0
 """Powers of ten that are still numbers."""
 
 
 def gutter(y_range: tuple[float, float], height: int, *, log: bool = False) -> list[str]:
     """The y axis: one string a row, equally wide, tick labels right-aligned. `log`: the range is in powers of ten."""
-    labels = {}
-    for value, label in (log_ticks if log else ticks)(*y_range, most=5 if height >= 8 else 3):
-        labels[height - 1 - dot_row(value, y_range, 4 * height) // 4] = label
+    most = 5 if height >= 8 else 3
+    choices = [_labels(y_range, height, count, log=log) for count in range(most, 1, -1)]
+    if log and len(_powers(*y_range)) < 2:  # round numbers between two powers are nowhere equally far apart
+        choices = choices[:1]
+    parts = [dict(list(each.items())[start::every]) for each in choices for start, every in _PARTS]
+    labels = next((each for each in sorted(parts, key=len, reverse=True) if _even(list(each))), choices[0])
     width = max(map(len, labels.values()))
     return [f"{labels[row]:>{width}}┤" if row in labels else " " * width + "│" for row in range(height)]
 
 
+def _labels(y_range: tuple[float, float], height: int, most: int, *, log: bool) -> dict[int, str]:
+    found = (log_ticks if log else ticks)(*y_range, most)
+    return {height - 1 - dot_row(value, y_range, 4 * height) // 4: label for value, label in found}
+
+
+def _even(rows: Sequence[int]) -> bool:
+    """Whether ticks seem equally far apart: a row more or less is seen where it is over a third of the distance."""
+    apart = [below - above for below, above in pairwise(rows)]
+    return bool(apart) and 3 * (max(apart) - min(apart)) <= min(apart)
+
+
 def log_ticks(lo: float, hi: float, most: int) -> list[tuple[float, str]]:
     """Whole powers of ten where there are two of them, else round values between; places in powers of ten."""
-    first, last = math.ceil(lo - 1e-9), math.floor(hi + 1e-9)
-    if last > first:
-        every = math.ceil((last - first + 1) / most)
-        return [(float(power), _power(power)) for power in range(first, last + 1, every)]
+    powers = _powers(lo, hi)
+    if len(powers) > 1:
+        return [(float(power), _power(power)) for power in powers[:: math.ceil(len(powers) / most)]]
     low, high = (10 ** min(max(end, LOG_LIMITS[0]), LOG_LIMITS[1]) for end in (lo, hi))
     if flat(low, high):
         return [((lo + hi) / 2, f"1e{(lo + hi) / 2:.1f}")]
     return [(math.log10(value), label) for value, label in ticks(low, high, most) if value > 0]
+
+
+def _powers(lo: float, hi: float) -> range:
+    return range(math.ceil(lo - 1e-9), math.floor(hi + 1e-9) + 1)
 
 
 def _power(power: int) -> str:
