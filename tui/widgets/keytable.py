@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.text import Text
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
@@ -38,6 +39,7 @@ class KeyTable(DataTable[Text]):
         height: 1fr;
         background: transparent;
         scrollbar-size: 1 1;
+        scrollbar-gutter: stable;
 
         &:focus { background-tint: transparent; }
         & > .datatable--header, &:focus > .datatable--header {
@@ -61,6 +63,14 @@ class KeyTable(DataTable[Text]):
         super().__init__(id=id, cursor_type="row", cursor_foreground_priority="renderable")
         self._headings: tuple[Heading, ...] = ()
         self._shown: dict[str, tuple[Cell, ...]] = {}
+
+    def watch_virtual_size(self) -> None:
+        """Textual lets scroll bars stand that nothing needs, where the content is just as large as what they leave."""
+        self._refresh_scrollbars()
+
+    def on_resize(self, _: events.Resize) -> None:
+        """A smaller view still shows the cursor."""
+        self.move_cursor(row=self.cursor_row, animate=False)
 
     @property
     def row_key(self) -> str | None:

@@ -145,10 +145,18 @@ class ResultsTable(ScrollView, can_focus=True):
         self._cursor = 0
         """Place in `_rows`."""
 
+    def watch_virtual_size(self) -> None:
+        """Textual lets scroll bars stand that nothing needs, where the content is just as large as what they leave."""
+        self._refresh_scrollbars()
+
     @property
     def here(self) -> Line | None:
         """The line under the cursor."""
         return self._lines[self._rows[self._cursor]] if self._rows else None
+
+    @property
+    def _rows_in_view(self) -> int:
+        return self.scrollable_content_region.height
 
     def show(self, blocks: Sequence[Block], *, alone: bool) -> None:
         """Show these; the cursor stays on its line, as far as that is still there."""
@@ -193,6 +201,7 @@ class ResultsTable(ScrollView, can_focus=True):
                 title = f"{place + 1}/{len(self._blocks)}  {title}"
             self._lines += [Line(place, title=title)] if title else []
             self._lines += [Line(place), *(Line(place, row) for row in range(len(block.lines))), Line()]
+        self._lines = self._lines[:-1]
         self._rows = [place for place, line in enumerate(self._lines) if line.row is not None]
 
     def _fit(self) -> None:
@@ -209,7 +218,8 @@ class ResultsTable(ScrollView, can_focus=True):
         top = line
         while top > 0 and self._lines[top - 1].row is None and self._lines[top - 1].block >= 0:
             top -= 1
-        region = Region(int(self.scroll_offset.x), top, 1, min(line - top + 1, max(1, self.size.height)))
+        top = max(top, line - max(1, self._rows_in_view) + 1)
+        region = Region(int(self.scroll_offset.x), top, 1, line - top + 1)
         self.scroll_to_region(region, animate=False, x_axis=False, immediate=True)
 
     def _go(self, place: int) -> None:
@@ -224,7 +234,7 @@ class ResultsTable(ScrollView, can_focus=True):
 
     def action_page(self, step: int) -> None:
         """As many lines as are seen."""
-        self._go(self._cursor + step * max(1, self.size.height - 2))
+        self._go(self._cursor + step * max(1, self._rows_in_view - 2))
 
     def action_end(self, side: int) -> None:
         """The first or last line."""
