@@ -424,7 +424,7 @@ async def test_no_color(lab: Lab, seat: Sit, monkeypatch: pytest.MonkeyPatch) ->
     lab.running()
     async with seat() as user:
         await user.sees("● running")
-        strips = user.app.screen._compositor.render_strips()
+        strips = user.strips()
         (without_colours,) = [each for each in user.app._filters if isinstance(each, NoColor)]
         segments = [one for strip in strips for one in strip.apply_filter(without_colours, Color(0, 0, 0))]
         assert {one.style.color.name for one in segments if one.style and one.style.color} == {"default"}

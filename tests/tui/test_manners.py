@@ -301,7 +301,7 @@ async def test_sixteen_colours_show_the_cursor(
     async with seat() as user:
         assert user.app.console.color_system == "standard"
         await user.choose("goe-s1")
-        row = next(strip for strip in user.app.screen._compositor.render_strips() if "● running" in strip.text)
+        row = next(strip for strip in user.strips() if "● running" in strip.text)
         assert any(segment.style and segment.style.reverse for segment in row)
 
 

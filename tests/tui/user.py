@@ -3,7 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from textual._context import visible_screen_stack
 from textual.pilot import Pilot
+from textual.strip import Strip
 
 from tui.app import GoeApp
 
@@ -20,8 +22,12 @@ class User:
 
     def screen(self) -> str:
         """Everything on the screen as text."""
-        strips = self.app.screen._compositor.render_strips()
-        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+        return "\n".join(strip.text.rstrip() for strip in self.strips())
+
+    def strips(self) -> list[Strip]:
+        """Its lines. Who draws a dialog names what lies below it; else that is blank, and kept so for the app too."""
+        visible_screen_stack.set(self.app._background_screens)
+        return self.app.screen._compositor.render_strips()
 
     async def sees(self, text: str) -> None:
         """Wait for a text, wherever its lines break."""
