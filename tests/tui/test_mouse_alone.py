@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from conftest import Lab
+from runfolder import Lab
 from user import User, Wait
 
 from tui.app import GoeApp

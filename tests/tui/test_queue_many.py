@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 
 import pytest
-from conftest import Lab
+from runfolder import Lab
 from textual.pilot import Pilot
 from user import User, Wait
 

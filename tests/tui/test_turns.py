@@ -1,7 +1,7 @@
 """Whose turn it is, of names that come and go."""
 
 import pytest
-from conftest import Lab
+from runfolder import Lab
 
 import tui.reading.evaluations
 from goe.core.rundir import RunDir
