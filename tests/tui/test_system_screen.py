@@ -88,12 +88,30 @@ async def test_the_page_opens_the_run_of_a_process(seat: Sit, worked: tuple[RunD
         row = next(line for line in user.screen().splitlines() if "4.0 GiB" in line)
         assert "sleep 600" in row
         await user.stand_on(pid)
+        page = user.app.screen
+        await user.wait(lambda: isinstance(page, SystemScreen) and page.current)
         await user.press("enter", RunScreen)
         await user.press("u", SystemScreen)  # back to it from the run's page
         await user.press("t", ResultsScreen)
         await user.press("u", SystemScreen)  # back to the one that is open
         assert sum(isinstance(screen, SystemScreen) for screen in user.app.screen_stack) == 1
         await user.press("escape", RunsScreen)
+
+
+async def test_what_a_process_belongs_to_is_said_only_where_all_runs_were_read(
+    seat: Sit, worked: tuple[RunDir, int]
+) -> None:
+    _, pid = worked
+    async with seat() as user:
+        await user.press("u", SystemScreen)
+        await user.stand_on(pid)
+        page = user.app.screen
+        assert isinstance(page, SystemScreen)
+        await user.wait(lambda: page.current)
+        page._views = {}
+        for page._all_read, said in ((False, "still being read"), (True, "another folder")):
+            await user.pilot.press("enter")
+            await user.sees(said)
 
 
 async def test_there_is_one_run_page(seat: Sit, worked: tuple[RunDir, int]) -> None:

@@ -68,6 +68,7 @@ class SystemScreen(GoeScreen):
         self._reader = SystemReader(session.system, session.runs, lambda: session.plan.min_free)
         self._facts: SystemFacts | None = None
         self._views: dict[str, RunView] = {}
+        self._all_read = False
         self._rows: dict[str, Holder] = {}
         order = session.memory.load("system", SystemLook).order
         self._order = order if order in ORDERS else ORDERS[0]
@@ -115,6 +116,7 @@ class SystemScreen(GoeScreen):
                 self._fill()
             case Overview():
                 knew, self._views = bool(self._views), {view.run_id: view for view in what.views}
+                self._all_read = not what.unread
                 self._reader.live = tuple(view for view in what.views if view.is_live)
                 if self._reader.live and not knew:
                     self.session.poller.follow("system", self._reader)  # at once
@@ -163,6 +165,8 @@ class SystemScreen(GoeScreen):
         holder = self._holder
         if self.current is not None:
             self.post_message(RunsScreen.Opened(self.current))
+        elif holder is not None and holder.run_id and not self._all_read:
+            self.notify("The runs are still being read; once more in a moment")
         elif holder is not None:
             where = "a run in another folder" if holder.run_id else "no run"
             self.notify(f"This process belongs to {where}, so there is no page to open")
