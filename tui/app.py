@@ -39,6 +39,7 @@ from tui.screens.runs import RunsScreen
 from tui.session import Session
 from tui.stylesheet import OnceParsed
 from tui.terminal import TerminalDriver
+from tui.widgets.keyline import READONLY
 
 # Okabe and Ito's colours on calm greys.
 DARK = Theme(
@@ -151,6 +152,7 @@ class GoeApp(App[None]):
         self._look = self.session.memory.load("app", AppLook)
         self.theme = self._look.theme if self._look.theme in self.available_themes else DARK.name
         self.set_class(self.console.color_system == "standard", "-sixteen")
+        self.set_class(readonly, f"-{READONLY}")
         self._page, self._look.page = self._look.page, ""
         self._useful = False
         """Whether the list was read."""

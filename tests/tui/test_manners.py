@@ -17,11 +17,15 @@ from tui.palette import found_runs
 from tui.screens.base import GoeScreen
 from tui.screens.charts import ChartsScreen
 from tui.screens.confirm import ConfirmScreen, MessageScreen
+from tui.screens.diff import DiffScreen
 from tui.screens.help import HelpScreen
+from tui.screens.histogram import HistogramScreen
 from tui.screens.queue import QueueScreen
+from tui.screens.queuelog import QueueLogScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
+from tui.screens.system import SystemScreen
 from tui.widgets.chart import Chart
 from tui.widgets.keyline import KeyLine
 from tui.widgets.runtable import RunTable
@@ -284,6 +288,30 @@ async def test_readonly_offers_and_does_nothing_that_changes(run_with_curves: La
                 await user.press("escape")
         await user.press("escape")
         assert everything() == before
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys"),
+    [
+        *SCREENS.items(),
+        (HistogramScreen, ("enter", "a")),
+        (QueueLogScreen, ("Q", "L")),
+        (SystemScreen, ("u",)),
+        (DiffScreen, ("asterisk", "d")),
+    ],
+)
+async def test_readonly_is_said_on_every_screen(
+    run_with_curves: Lab, seat: Sit, kind: type[GoeScreen], keys: tuple[str, ...]
+) -> None:
+    async with seat(readonly=True) as user:
+        await user.listed()
+        await user.press(*keys)
+        await user.at(kind)
+        await user.wait(lambda: user.line().split()[0] == "read-only")
+        for width in (40, 400, 80):
+            await user.pilot.resize_terminal(width, 20)
+            await user.wait(lambda width=width: user.app.screen.query_one(KeyLine).region.width == width)
+            await user.wait(lambda: user.line().split()[0] == "read-only" and user.line().endswith("? help"))
 
 
 def _changing_keys(user: Seat) -> Iterator[str]:

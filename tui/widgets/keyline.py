@@ -1,4 +1,7 @@
-"""The last line of a screen: as many of its keys as fit whole, the most needed first, and always help."""
+"""The last line of a screen: as many of its keys as fit whole, the most needed first, and always help.
+
+Of a dashboard that only reads it says so before anything else.
+"""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -14,6 +17,8 @@ from textual.widget import Widget
 
 _GAP, _WIDE_GAP, _WIDE = 1, 2, 80
 """Columns between two keys; where the screen is this wide, more."""
+READONLY = "read-only"
+"""What is said, and with a hyphen before it the app's class while it is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class KeyLine(Widget):
     """
 
     ALLOW_SELECT = False
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"keyline--key"}
+    COMPONENT_CLASSES: ClassVar[set[str]] = {"keyline--key", "keyline--readonly"}
     DEFAULT_CSS = """
     KeyLine {
         dock: bottom;
@@ -48,6 +53,7 @@ class KeyLine(Widget):
         link-style-hover: none;
 
         & > .keyline--key { color: $footer-key-foreground; text-style: bold; }
+        & > .keyline--readonly { color: $warning; }
     }
     """
 
@@ -87,9 +93,12 @@ class KeyLine(Widget):
         gap, edge = (_WIDE_GAP, 1) if width >= _WIDE else (_GAP, 0)
         asides = [key for key in self._keys if key.is_help]
         room = width - 2 * edge - sum(key.width for key in asides)
-        kept = _fitting((key for key in self._keys if not key.is_help), room, gap)
         segments = [Segment(" " * edge, style)]
-        for key in kept:
+        if self.app.has_class(f"-{READONLY}"):
+            said = Segment(READONLY + " " * gap, self.get_component_rich_style("keyline--readonly"))
+            segments.append(said)
+            room -= said.cell_length
+        for key in _fitting((key for key in self._keys if not key.is_help), room, gap):
             segments += [*self._segments(key), Segment(" " * gap, style)]
             room -= key.width + gap
         segments.append(Segment(" " * room, style))
