@@ -17,6 +17,7 @@ from goe.core.table import CONVENTION
 from tui.app import GoeApp
 from tui.goecommand import GOE
 from tui.memory import Memory
+from tui.screens.choose import ChooseScreen
 from tui.screens.confirm import ConfirmScreen
 from tui.screens.results import ResultsScreen
 from tui.screens.run import RunScreen
@@ -93,6 +94,40 @@ async def test_the_table_is_live_and_marks_best_and_second(filled: Lab, seat: Si
         await user.sees("98.00 ± 1.41")
         await user.press("t")
         await user.at(RunsScreen)
+
+
+async def test_sorted_by_a_column_and_remembered(filled: Lab, seat: Sit) -> None:
+    def names(user: Seat) -> list[str]:
+        return [line.split()[0] for line in user.screen().splitlines() if line.startswith((" goe  ", " baseline  "))]
+
+    async with seat() as user:
+        await user.sees("92.55 ± 3.61")
+        assert names(user) == ["goe", "baseline"] * 2
+        await user.press("o")
+        await user.at(ChooseScreen)
+        await user.press(*["down"] * 6, "enter")
+        await user.sees("sorted by AUROC % ↑")
+        await user.wait(lambda: names(user) == ["baseline", "goe"] * 2)
+    async with seat() as user:
+        await user.wait(lambda: names(user) == ["baseline", "goe"] * 2)
+        await user.press("O")
+        await user.sees("sorted by AUROC % ↑, descending")
+        await user.wait(lambda: names(user) == ["goe", "baseline"] * 2)
+        await user.press("0")
+        await user.sees_not("sorted by")
+        await user.press("O")
+        await user.wait(lambda: names(user) == ["baseline", "goe"] * 2)
+
+
+async def test_a_legend_says_what_the_marks_mean(filled: Lab, seat: Sit) -> None:
+    async with seat() as user:
+        await user.sees("bold best of its column · underlined second best · ID is the positive")
+        notes = user.app.screen.query_one("#notes", Static)
+        strip = next(strip for strip in user.app.screen._compositor.render_strips() if "underlined" in strip.text)
+        looks = {segment.text.strip(): segment.style for segment in strip if segment.style}
+        assert looks["bold"].bold
+        assert looks["underlined"].underline
+        assert notes.region.bottom <= user.app.size.height
 
 
 async def test_metrics_are_marked_and_remembered(filled: Lab, seat: Sit) -> None:

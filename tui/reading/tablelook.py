@@ -31,6 +31,9 @@ class TableLook(msgspec.Struct, frozen=True):
     against: str = ""
     alone: bool = False
     """One block at a time: of the screen alone."""
+    sort: str = ""
+    """A column's heading; empty for the order of the queue file. Of the screen alone, too."""
+    descending: bool = False
 
     @property
     def shown_metrics(self) -> tuple[str, ...]:

@@ -13,18 +13,21 @@ from goe.core.errors import ConfigError
 from goe.core.layout import ALL
 from goe.core.metricstyles import STYLES
 from goe.core.results import AVERAGE
+from goe.core.table import Block
 from goe.core.where import parse_where
 from tui.messages import Overview, Results
 from tui.reading.base import Reader
 from tui.reading.results import ResultsReader
 from tui.reading.tablelook import TableLook, command_line
+from tui.resultorder import headings_of, ordered
 from tui.screens.base import GoeScreen, say
+from tui.screens.choose import ChooseScreen
 from tui.screens.seeds import SeedsScreen
 from tui.screens.several import Choice, SeveralScreen
 from tui.screens.tablefile import TableFileScreen
 from tui.session import Session
 from tui.widgets.keyline import KeyLine
-from tui.widgets.resultstable import SEPARATOR, ResultsTable, common_title, printable
+from tui.widgets.resultstable import BEST, SECOND, SEPARATOR, ResultsTable, common_title, printable
 
 EMPTY = "No evaluation results yet. A run writes them when its training ends."
 NO_FIT = "Nothing fits what was chosen; 0 shows the usual table."
@@ -42,6 +45,8 @@ class ResultsScreen(GoeScreen):
         Binding("T", "pick_sets", "test sets"),
         Binding("C", "pick_scope", "checkpoint"),
         Binding("slash,f", "filter", "filter", key_display="/"),
+        Binding("o", "sort", "sort"),
+        Binding("O", "reverse", "reverse the order", show=False),
         Binding("b", "compare", "compare"),
         Binding("E", "change_export", "export"),
         Binding("P", "preset", "layout: ours or the paper's", show=False),
@@ -114,14 +119,15 @@ class ResultsScreen(GoeScreen):
         table, blocks = self.query_one(ResultsTable), results.blocks
         appears = bool(blocks) and not table.display
         table.display = bool(blocks)
-        table.show(blocks, alone=self._look.alone)
+        look = self._look
+        table.show(ordered(blocks, look.sort, descending=look.descending), alone=look.alone)
         if appears and not self.has_class("-asking"):
             table.focus()
         empty = NO_FIT if results.there.scores else EMPTY
         say(self.query_one("#empty", Static), "" if blocks else empty)
         say(self.query_one("#common", Static), printable(SEPARATOR.join(common_title(blocks))))
         notes = results.table.notes if results.table and blocks else ()
-        say(self.query_one("#notes", Static), printable(" ".join(notes)))
+        say(self.query_one("#notes", Static), _legend(blocks) + printable(" ".join(notes)))
         say(self.query_one("#alerts", Static), "\n".join(_alerts(results)))
 
     def _say_look(self) -> None:
@@ -209,6 +215,20 @@ class ResultsScreen(GoeScreen):
         marked = [*([PAPER] if look.paper_figures else []), *([f"-{look.against}"] if look.against else [])]
         self.app.push_screen(SeveralScreen("Compare with", choices, marked), taken)
 
+    def action_sort(self) -> None:
+        """Choose the column to sort by."""
+        columns = headings_of(self._results.blocks if self._results else ())
+        choices = [("", "the queue file's order"), *((name, printable(name)) for name in columns)]
+        self.app.push_screen(ChooseScreen("Sort by", choices, self._look.sort), self._sort_by)
+
+    def _sort_by(self, heading: str | None) -> None:
+        if heading is not None:
+            self._change(sort=heading)
+
+    def action_reverse(self) -> None:
+        """The other way round."""
+        self._change(descending=not self._look.descending)
+
     def action_preset(self) -> None:
         """Our layout, or the paper's."""
         self._change(paper_layout=not self._look.paper_layout)
@@ -277,6 +297,7 @@ class ResultsScreen(GoeScreen):
 
 def look_line(look: TableLook) -> Text:
     """What is chosen, in one line; what is as usual is left out."""
+    order = f"{look.sort or 'the queue file'}{', descending' if look.descending else ''}"
     facts = [
         ("metrics", ", ".join(look.shown_metrics)),
         ("score", ", ".join(look.scores)),
@@ -288,10 +309,21 @@ def look_line(look: TableLook) -> Text:
         ("blocks", "a metric each" if look.columns == "sets" and not look.paper_layout else ""),
         ("beside", "Koo et al. (2024)" if look.paper_figures else ""),
         ("against", look.against),
+        ("sorted by", order if look.sort or look.descending else ""),
     ]
     chosen = [f"{name} {printable(value)}" for name, value in facts if value]
     words = SEPARATOR.join(chosen) or "all scores, checkpoints, protocols and test sets; the usual metrics"
     return Text.assemble(("results", "bold"), "  ", words, no_wrap=True, overflow="ellipsis")
+
+
+def _legend(blocks: Iterable[Block]) -> Text:
+    """What the marks mean, where there are any."""
+    ranks = {cell.rank for block in blocks for line in block.lines for cell in line}
+    said = Text()
+    for rank, style, look, words in ((1, BEST, "bold", "best of its column"), (2, SECOND, "underlined", "second best")):
+        if rank in ranks:
+            said.append(look, style).append(f" {words}{SEPARATOR}")
+    return said
 
 
 def _alerts(results: Results) -> list[str]:
