@@ -16,6 +16,7 @@ from goe.core.rundir import RunDir
 from goe.core.state import RunState
 from goe.launch.control import hold, pause, resume, retry
 from goe.launch.local import LocalLauncher
+from tui.faults import told
 from tui.screens.base import GoeScreen
 from tui.screens.confirm import ConfirmScreen, MessageScreen
 
@@ -104,7 +105,7 @@ class RunControl(GoeScreen):
             try:
                 said.append((run.run_id, deed(run)))
             except (GoeError, OSError) as error:
-                failed.append(str(error) if isinstance(error, GoeError) else f"{run.run_id}: {error}")
+                failed.append(told(error, run.path))
         self.session.poller.refresh()
         self.app.call_later(self._answer, done, said, failed)
 

@@ -371,6 +371,17 @@ async def test_start_and_stop(lab: Lab, seat: Sit) -> None:
         await user.wait(lambda: not any(child.poll() is None for child in children))
 
 
+async def test_a_queue_that_can_not_begin_says_what_is_in_its_way(lab: Lab, seat: Sit) -> None:
+    log = lab.runs / ".queue.log"
+    log.mkdir(parents=True)
+    async with seat() as user:
+        await user.pilot.press("S")
+        await user.fill(slots="1")
+        await user.pilot.press("enter")
+        await user.sees(f"! {log}: Is a directory; a folder is in the way; move it")
+        assert "Errno" not in user.screen()
+
+
 async def test_stopping_says_that_runs_go_on(lab: Lab, seat: Sit, at_work: "subprocess.Popen[bytes]") -> None:
     run = lab.running()
     async with seat() as user:

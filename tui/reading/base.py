@@ -6,6 +6,7 @@ from typing import Protocol, TypeVar, runtime_checkable
 from goe.core.overview import RunView
 from goe.core.rundir import RunDir
 from goe.core.state import RunState
+from tui.faults import told
 
 T = TypeVar("T")
 
@@ -34,5 +35,6 @@ def guarded(run: RunDir, read: Callable[[RunDir], T], broken: Callable[[RunView]
     try:
         return read(run)
     except Exception as error:  # noqa: BLE001 - the border between one run and the rest of the dashboard
-        problem = f"{run.path}: can't be read: {type(error).__name__}: {error}; `goe runs` shows the others"
+        fault = f"{run.path}: can't be read: {type(error).__name__}: {error}; `goe runs` shows the others"
+        problem = told(error, run.path) if isinstance(error, OSError) else fault
         return broken(RunView(run, RunState.BROKEN, problem=problem))

@@ -8,6 +8,7 @@ from goe.core.difference import OWN
 from goe.core.errors import RunError
 from goe.core.report import flat
 from goe.core.rundir import RunDir, read_json
+from tui.faults import told
 from tui.messages import Difference, DiffLine
 from tui.reading.dossier import text_of
 
@@ -50,5 +51,5 @@ def _values(run: RunDir, problems: list[str]) -> dict[str, Any]:
         environment = read_json(run.env_file, dict[str, Any]) or {}
         found |= {f"env.{key}": value for key, value in flat(environment) if key not in OWN}
     except (RunError, OSError) as error:
-        problems.append(str(error))
+        problems.append(told(error, run.path))
     return found

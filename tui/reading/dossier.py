@@ -15,6 +15,7 @@ from goe.core.provenance import Environment, code_warning
 from goe.core.report import flat
 from goe.core.rundir import RunDir, read_json
 from goe.core.stamp import stamp_of
+from tui.faults import told
 from tui.messages import AttemptFact, Dossier, Fields
 from tui.reading.base import guarded
 
@@ -78,7 +79,7 @@ def environment_fields(run: RunDir) -> Fields:
         environment = read_json(run.env_file, Environment)
         found += _environment(environment) if environment is not None else _not_trained(run)
     except (RunError, OSError) as error:
-        found.append(("problem", str(error)))
+        found.append(("problem", told(error, run.path)))
     return (*found, *_patch(run.patch_file))
 
 
@@ -126,7 +127,7 @@ def read_attempt(run: RunDir, number: int) -> AttemptFact:
     try:
         launch, ended = attempt.launch(), attempt.exit()
     except (RunError, OSError) as error:
-        return AttemptFact(number, problem=str(error), by_hand=by_hand)
+        return AttemptFact(number, problem=told(error, attempt.path), by_hand=by_hand)
     try:
         status = attempt.status()
     except (RunError, OSError):  # only a heartbeat

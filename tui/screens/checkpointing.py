@@ -18,6 +18,7 @@ from goe.core.pruning import Keep, Pruning, needed_by, plan_pruning, prune
 from goe.core.rundir import RunDir
 from goe.launch.detached import last_lines
 from goe.launch.local import children
+from tui.faults import told
 from tui.goecommand import GOE
 from tui.messages import Checkpoint
 from tui.screens.choose import AskScreen, ChooseScreen
@@ -104,7 +105,7 @@ class Checkpointing:
         try:
             prune(planned)
         except (GoeError, OSError) as error:
-            self.app.push_screen(MessageScreen(f"{name} was not deleted", str(error)))
+            self.app.push_screen(MessageScreen(f"{name} was not deleted", told(error, self.run.checkpoints)))
             return
         self._tell(f"{name}: deleted, {size(planned.size)} freed")
         self.session.poller.refresh()
@@ -123,7 +124,7 @@ class Checkpointing:
                     start_new_session=True,
                 )
         except OSError as error:
-            self.app.push_screen(MessageScreen(f"{what} was not started", f"{log}: {error.strerror}"))
+            self.app.push_screen(MessageScreen(f"{what} was not started", told(error, log)))
             return
         children.append(child)
         self._tell(f"{what} has begun")

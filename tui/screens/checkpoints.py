@@ -11,6 +11,7 @@ from textual.widgets import Static
 
 from goe.core.errors import GoeError
 from goe.core.rundir import RunDir
+from tui.faults import told
 from tui.messages import Checkpoint
 from tui.screens.checkpointing import Checkpointing, verdicts
 from tui.screens.choose import ChooseScreen
@@ -114,7 +115,7 @@ class CheckpointsPane(Vertical):
         try:
             said = verdicts(self._run, found)
         except (GoeError, OSError) as error:
-            said = {one.name: str(error) for one in found}
+            said = {one.name: told(error, self._run.checkpoints) for one in found}
         self.app.call_from_thread(self._say_verdicts, found, said)
 
     def _say_verdicts(self, found: Sequence[Checkpoint], said: dict[str, str]) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import msgspec
 from textual import events
@@ -18,6 +18,7 @@ from goe.core.queueedit import Edit
 from goe.core.queuefile import load_queue
 from goe.core.queuemany import Way
 from goe.launch.detached import stop_queue
+from tui.faults import told
 from tui.messages import Queued, QueueFacts
 from tui.reading.base import Reader
 from tui.reading.queue import QueueReader, line_of
@@ -30,7 +31,6 @@ from tui.screens.queuelog import QueueLogScreen
 from tui.screens.queuewords import (
     NEW_RUNS,
     alerts,
-    clean,
     count_of,
     fate,
     has_begun,
@@ -43,6 +43,8 @@ from tui.widgets.filterline import FilterLine
 from tui.widgets.keyline import KeyLine
 from tui.widgets.keytable import KeyTable
 from tui.widgets.queuecells import cells_of, details, fits, headings_for, headline, rows_of
+
+T = TypeVar("T")
 
 
 class QueueLook(msgspec.Struct):
@@ -345,14 +347,14 @@ class QueueScreen(GoeScreen):
     def _edit(self, edit: Edit, what: str) -> None:
         self.run_worker(self._do(lambda: self._history.apply(edit, what)))
 
-    async def _do(self, work: Callable[[], object]) -> object | None:
+    async def _do(self, work: Callable[[], T]) -> T | None:
         """Work on the file, one after the other in the order of the keys; what goes wrong is shown."""
+        done = None
         async with self._editing:
             try:
                 done = await asyncio.to_thread(work)
             except (GoeError, OSError) as error:
-                self.app.push_screen(MessageScreen("Not changed", clean(error)))
-                done = None
+                self.app.push_screen(MessageScreen("Not changed", told(error, self.session.queue)))
         self._look_again()
         return done
 
@@ -363,8 +365,8 @@ class QueueScreen(GoeScreen):
     async def _ask(self, make: Callable[[], Form]) -> None:
         try:
             form = await asyncio.to_thread(make)
-        except ConfigError as error:
-            self.app.push_screen(MessageScreen("Not changed", clean(error)))
+        except (GoeError, OSError) as error:
+            self.app.push_screen(MessageScreen("Not changed", told(error, self.session.queue)))
             return
         self.app.push_screen(FormScreen(form), self._asked)
 
@@ -387,9 +389,10 @@ class QueueScreen(GoeScreen):
         self.run_worker(self._ask_to_stop())
 
     async def _ask_to_stop(self) -> None:
-        views = await asyncio.to_thread(view_runs, self.session.runs)
-        live = [view.run_id for view in views if view.is_live]
-        self.app.push_screen(ConfirmScreen("Stop the queue?", left_behind(live), "Stop"), self._stop)
+        views = await self._do(lambda: view_runs(self.session.runs))
+        if views is not None:
+            live = [view.run_id for view in views if view.is_live]
+            self.app.push_screen(ConfirmScreen("Stop the queue?", left_behind(live), "Stop"), self._stop)
 
     def _stop(self, agreed: bool | None) -> None:
         async def stop() -> None:

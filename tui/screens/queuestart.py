@@ -5,6 +5,7 @@ from pathlib import Path
 from goe.core.errors import ConfigError, GoeError
 from goe.core.queuefile import load_queue
 from goe.launch.detached import queue_mark, start_detached, wait_until_at_work
+from tui.faults import told
 from tui.screens.form import Field, Findings, Form, Values
 
 _END = {"wait": ["--stay"], "end": []}
@@ -65,5 +66,5 @@ def _start(runs: Path, queue: Path, values: Values) -> Findings:
     except ConfigError as error:
         return {"": "\n".join(error.problems)}
     except (GoeError, OSError) as error:
-        return {"": str(error)}
+        return {"": told(error, runs)}
     return {}

@@ -20,11 +20,6 @@ _HIGH = 16
 """Lines of a screen that has room for more than one problem."""
 
 
-def clean(error: Exception) -> str:
-    """What it says, without what a name in the file could do to the terminal."""
-    return "\n".join(map(clean_line, str(error).split("\n")))
-
-
 def has_begun(each: Queued) -> bool:
     """Whether a run of it exists in more than the plan."""
     return any(state is not RunState.QUEUED for state, _ in each.states)
