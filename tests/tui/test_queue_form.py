@@ -77,6 +77,37 @@ def test_findings_stand_at_their_fields(history: History) -> None:
     assert "called so already" in new.check({"name": "b"})[""]
 
 
+def test_what_somebody_else_wrote_meanwhile_is_written_over_only_once_that_was_said(history: History) -> None:
+    form = EntryForm(history, TEXT, "a").form()
+    values = {field.name: field.value for field in form.fields}
+    mine = {**values, "method.weight": "0.7", "sweep": "", "model": "wrn-40-2"}
+    theirs = (
+        TEXT.replace("0.5", "0.6")
+        .replace("sweep = { lr = [0.1] }\n", "")
+        .replace("'digits'", "'cifar10'")
+        .replace('model = "wrn-10-1"\n', "")
+    )
+    history.path.write_text(theirs)
+    assert form.apply(mine) == {
+        "method.weight": "saved meanwhile as 0.6; enter again writes over it",
+        "model": "taken out of the file meanwhile; enter again writes it",
+    }
+    assert history.path.read_text() == theirs
+    assert form.check(mine) == {}
+    assert form.apply(mine) == {}
+    (entry, _) = entries_of(history.path.read_text())
+    assert entry.written("method.weight") == "0.7"
+    assert entry.written("model") == '"wrn-40-2"'
+    assert entry.written("dataset") == "'cifar10'"
+
+
+def test_an_experiment_that_was_taken_out_meanwhile_is_not_edited(history: History) -> None:
+    form = EntryForm(history, TEXT, "b").form()
+    history.path.write_text(TEXT.replace('[[experiment]]\nname = "b"\n', ""))
+    assert "b" in form.apply({"name": "b", "epochs": "3"})[""]
+    assert "epochs" not in history.path.read_text()
+
+
 def test_every_key_can_be_completed() -> None:
     keys = experiment_keys()
     assert keys["method"].words == ("baseline", "oe", "energy-oe", "mixoe", "udg", "goe")

@@ -1,4 +1,7 @@
-"""The form of an experiment of the queue file: what it asks, and the edit that its answers make."""
+"""The form of an experiment of the queue file: what it asks, and the edit that its answers make.
+
+What somebody else wrote into the file meanwhile is kept, and written over only once that was said.
+"""
 
 from collections.abc import Sequence
 
@@ -7,7 +10,7 @@ import tomlkit
 from goe.core import queueedit
 from goe.core.errors import ConfigError
 from goe.core.queueedit import Edit
-from goe.core.queueentries import Entry, entries_of, lines_of
+from goe.core.queueentries import entries_of, lines_of
 from goe.core.queuehistory import History
 from goe.core.queuekeys import experiment_keys
 from goe.core.setting import Setting, parse_key, parse_setting
@@ -30,8 +33,9 @@ class EntryForm:
         """The experiment to edit or copy; empty for a new one."""
         self._copies = bool(source) and new_name is not None
         self._defaults = _defaults(text)
-        entry = next((each for each in entries_of(text) if each.name == source), None) if source else None
-        self._fields = self._asked(entry, new_name if new_name is not None else source)
+        self._written = _written(text, source) or {}
+        """What the file says of it, as it is shown: when the form was opened, or as the user was told since."""
+        self._fields = self._asked(new_name if new_name is not None else source)
 
     def form(self, note: str = "") -> Form:
         """The form, to be shown."""
@@ -43,9 +47,7 @@ class EntryForm:
 
     def edit(self, values: Values) -> Edit:
         """The edit that these answers make of the file. Raises ConfigError for an answer that can't be written."""
-        name, source = values[NAME], self._source
-        shown = {field.name: field.value for field in self._fields}
-        changed = {key: value for key, value in values.items() if key != NAME and value != shown.get(key, "")}
+        name, source, changed = values[NAME], self._source, self._changed(values)
         settings = [_setting(key, value) for key, value in changed.items() if value]
         gone = [_key(key) for key, value in changed.items() if not value]
         if not source:
@@ -55,13 +57,45 @@ class EntryForm:
         renamed = [Setting((NAME,), tomlkit.item(name).as_string())] if name != source else []
         return lambda text: _amend(text, source, settings + renamed, gone)
 
+    def _changed(self, values: Values) -> Values:
+        return {key: value for key, value in values.items() if key != NAME and value != self._written.get(key, "")}
+
     def _apply(self, values: Values) -> Findings:
         what = f"copy {self._source}" if self._copies else f"edit {self._source}" if self._source else "add"
+        overtaken: dict[str, str] = {}
         try:
-            self._history.apply(self.edit(values), what if self._source else f"add {values[NAME]}")
+            self._history.apply(self._edit_unless(overtaken, values), what if self._source else f"add {values[NAME]}")
         except ConfigError as error:
-            return self._check(values) or {"": "\n".join(error.problems)}
+            return overtaken or self._check(values) or {"": "\n".join(error.problems)}
         return {}
+
+    def _edit_unless(self, overtaken: dict[str, str], values: Values) -> Edit:
+        """`edit`, but for what the user was not told of: that is put into `overtaken`, and nothing written."""
+
+        def edit(text: str) -> str:
+            overtaken.update(self._overtaken(text, values))
+            if overtaken:
+                raise ConfigError([*overtaken.values()])
+            return self.edit(values)(text)
+
+        return edit
+
+    def _overtaken(self, text: str, values: Values) -> Findings:
+        """Keys that are to be changed and that somebody else changed as well; the next time they count as known."""
+        now = None if self._copies else _written(text, self._source)
+        if now is None:
+            return {}  # nothing of it is written over, or the edit itself says that it is gone
+        self._text = text
+        others = {key: now.get(key, "") for key in self._changed(values)}
+        news = {key: value for key, value in others.items() if value != self._written.get(key, "")}
+        self._written |= news
+        return {
+            key: f"saved meanwhile as {value}; enter again writes over it"
+            if value
+            else "taken out of the file meanwhile; enter again writes it"
+            for key, value in news.items()
+            if value != values[key]
+        }
 
     def _check(self, values: Values) -> Findings:
         path = self._history.path
@@ -72,8 +106,8 @@ class EntryForm:
             return {"": "\n".join(error.problems)}
         return _by_field(new, values[NAME], found) if found else {}
 
-    def _asked(self, entry: Entry | None, name: str) -> tuple[Field, ...]:
-        written = {spell_key(each.key): _shown(each) for each in entry.settings} if entry else {}
+    def _asked(self, name: str) -> tuple[Field, ...]:
+        written = self._written
         dotted = {key.partition(".")[0] for key in written if "." in key}
         usual = [key for key in _USUAL if key not in dotted]
         keys = usual + [key for key in written if key not in usual]
@@ -89,6 +123,12 @@ class EntryForm:
             known.about if known else "",
             known.words if known else (),
         )
+
+
+def _written(text: str, name: str) -> dict[str, str] | None:
+    """An experiment's values as they are shown, by dotted key; None if there is none of the name."""
+    entry = next((each for each in entries_of(text) if each.name == name), None) if name else None
+    return {spell_key(each.key): _shown(each) for each in entry.settings} if entry else None
 
 
 def _amend(text: str, name: str, settings: Sequence[Setting], gone: Sequence[tuple[str, ...]]) -> str:
