@@ -407,6 +407,16 @@ async def test_the_log(lab: Lab, seat: Sit) -> None:
         await user.at(QueueScreen)
 
 
+async def test_a_short_log_stands_at_the_top(lab: Lab, seat: Sit) -> None:
+    lab.runs.mkdir()
+    (lab.runs / ".queue.log").write_text("one\ntwo\n")
+    async with seat(60, 16) as user:
+        await user.pilot.press("L")
+        await user.sees("two")
+        await user.wait(lambda: [line.strip() for line in user.screen().splitlines()[1:3]] == ["one", "two"])
+        assert not user.app.screen.query_one("#scroll").show_vertical_scrollbar
+
+
 async def test_readonly_changes_nothing(lab: Lab, seat: Sit) -> None:
     async with seat(readonly=True) as user:
         changing = [key for key, binding in user.app.screen._bindings if binding.action.startswith("change_")]

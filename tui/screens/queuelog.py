@@ -32,7 +32,7 @@ class QueueLogScreen(GoeScreen):
     QueueLogScreen {
         #top { height: 1; padding: 0 1; text-style: bold; text-wrap: nowrap; text-overflow: ellipsis; }
         #scroll { height: 1fr; padding: 0 1; scrollbar-size: 1 1; }
-        #lines { height: auto; }
+        #lines { height: auto; min-height: 100%; }
     }
     """
 
