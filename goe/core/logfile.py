@@ -9,6 +9,8 @@ MAX_LINE_LENGTH = 2_000  # one line of 100 MB in a log is what hangs toolong (it
 _BLOCK = 256 * 1024
 _BUDGET = 64 * 2**20
 """Bytes read back from the end at most: a tenth of a second."""
+_PART = 64 * 1024
+"""Characters of a long line that are cleaned at once: a millisecond, in which no key is answered."""
 _PENDING = 64 * 1024
 """Bytes kept of a line that is still being written."""
 
@@ -30,11 +32,19 @@ def clean_line(line: str) -> str:
     line = line.rstrip("\r\n")
     start = line.rfind("\r") + 1  # a progress bar rewrites its line; only the last state counts
     cut = len(line) - start > MAX_LINE_LENGTH
-    line = line[start : start + MAX_LINE_LENGTH]
-    if not line.isprintable():
-        line = _CONTROL.sub("", _ESCAPE.sub("", line).expandtabs())[:MAX_LINE_LENGTH]
-        line = _UNSAFE.sub("�", line)
+    line = _clean(line[start : start + MAX_LINE_LENGTH])[:MAX_LINE_LENGTH]
     return line + "…" if cut else line
+
+
+def _clean(text: str) -> str:
+    return text if text.isprintable() else _UNSAFE.sub("�", _CONTROL.sub("", _ESCAPE.sub("", text).expandtabs()))
+
+
+def whole(line: bytes) -> str:
+    """All of a line as a terminal would leave it, however long: in parts, so that no expression sees a long one."""
+    text = line.decode(errors="replace").rstrip("\r")
+    start = text.rfind("\r") + 1
+    return "".join(_clean(text[place : place + _PART]) for place in range(start, len(text), _PART))
 
 
 def shown(line: bytes, lost: int = 0) -> str:

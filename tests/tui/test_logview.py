@@ -239,6 +239,27 @@ async def test_matches_are_marked() -> None:
         assert marked == [[("loss", False)], [("Loss", True)]]
 
 
+async def test_a_match_far_to_the_right_is_brought_into_view() -> None:
+    app = LogApp()
+    async with app.run_test(size=SIZE) as pilot:
+        view = app.log_view
+        app.give(*numbered(0, 5), "x" * 500 + " loss 1", *numbered(6, 30))
+        place, near = view._page.lines[5].start, view._page.lines[7].start
+        view.mark(Pattern("loss"), place)
+        view.seek(place)
+        await pilot.pause()
+        assert any("loss 1" in row for row in app.shown())
+        view.mark(Pattern("line 7"), near)
+        view.seek(near)
+        await pilot.pause()
+        assert "line 7" in app.shown()  # its start is in view again
+        view.wrap = True
+        view.mark(Pattern("loss"), place)
+        view.seek(place)
+        await pilot.pause()
+        assert any("loss 1" in row for row in app.shown())
+
+
 async def test_markup_and_escapes_reach_no_screen() -> None:
     app = LogApp()
     async with app.run_test(size=SIZE):

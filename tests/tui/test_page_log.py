@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from goe.core.errors import UserError
 from goe.core.logfile import shown
 from tui.messages import LogPage
-from tui.reading import loglines, logsearch
+from tui.reading import loglines, logpattern, logsearch
 from tui.reading.log import LogReader, Look
 from tui.reading.loglines import backwards, forwards, line_start
 from tui.reading.logpattern import Pattern
@@ -195,6 +195,42 @@ def test_a_line_of_10_mb_is_cut_and_says_so(tmp_path: Path, monkeypatch: pytest.
     page = complete(LogReader(path))
     assert [text[:5] for text in texts(page)] == ["befor", "yyyyy", "after", "done"]
     assert texts(page)[1].endswith("yy… [9,998,000 more characters]")
+
+
+@pytest.mark.parametrize("regex", [False, True])
+def test_a_match_far_in_a_long_line_is_found_and_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, regex: bool
+) -> None:
+    monkeypatch.undo()
+    path = tmp_path / "x"
+    path.write_bytes(b"before\n" + b"y" * 9_000_000 + b" Loss 0.5\x1b[1m" + b"z" * 5_000 + b"\nloss\n")
+    reader = LogReader(path)
+    assert "0.5" not in texts(complete(reader))[1]
+    reader.search(Pattern("loss 0.5", regex))
+    page = complete(reader)
+    assert page.hits is not None
+    assert page.hits.lines == 1
+    assert texts(page)[1].startswith(f"[8,999,961 characters] …{'y' * 39} Loss 0.5zzz")
+    assert texts(page)[1].endswith("zz… [3,048 more characters]")
+    assert len(texts(page)[1]) < 2_100
+    reader.step(-1, page.size)
+    page = complete(reader)
+    assert page.hits is not None
+    assert page.hits.place == 7
+    reader.search(None)
+    assert texts(complete(reader))[1].startswith("yyy")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text("ab\n", max_size=90), st.sampled_from(["ab", "b$", "^a", "ba*b", "(?<=a)b", "aaa"]))
+def test_a_long_line_is_searched_in_parts_as_if_at_once(text: str, words: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logpattern, "PART", 20)
+        patch.setattr(logpattern, "OVERLAP", 10)
+        wanted, line = Pattern(words, regex=True), text.replace("\n", "")
+        found = wanted.compiled.search(line)
+        if found is None or len(found[0]) <= 10:
+            assert wanted.first(line) == (found and found.span())
 
 
 def test_a_file_without_line_breaks_is_shown_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

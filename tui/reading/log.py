@@ -30,7 +30,7 @@ class LogReader:
         self.path = path
         self.period = 0.5
         self._look = Look()
-        self._looked: Look | None = None
+        self._looked: tuple[Look, Pattern | None] | None = None
         self._search: LogSearch | None = None
         self._begin = self._end = 0
         """The bytes of the lines held."""
@@ -77,9 +77,9 @@ class LogReader:
     def _fill(self, file: BinaryIO) -> bool:
         """Read more of the part; whether that is all of it."""
         grown = self._measure(file)
-        look = self._look
-        if look is not self._looked or (look.place is None and grown > _RACE):
-            self._looked = look
+        look, wanted = self._look, self._search.wanted if self._search else None
+        if self._looked != (look, wanted) or (look.place is None and grown > _RACE):
+            self._looked = look, wanted
             self._begin = self._end = (
                 self._size if look.place is None else line_start(file, min(look.place, self._size))
             )
@@ -88,12 +88,12 @@ class LogReader:
             self._drop_unfinished()
         room = (look.after if look.place is not None else _RACE) - len(self._below)
         if room > 0 and self._end < self._size:
-            self._below += forwards(file, self._end, self._size, room)
+            self._below += forwards(file, self._end, self._size, room, wanted)
             self._end = self._below[-1].end if self._below else self._size
             self._forget(look)
         missing = look.before - len(self._above)
         if missing > 0 and self._begin > 0:
-            self._above[:0] = backwards(file, self._begin, missing)
+            self._above[:0] = backwards(file, self._begin, missing, wanted)
             self._begin = self._above[0].start if self._above else 0
         return self._complete(look)
 

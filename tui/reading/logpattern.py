@@ -6,6 +6,9 @@ from functools import cached_property
 
 from goe.core.errors import UserError
 
+PART, OVERLAP = 2_000, 1_000
+"""Characters."""
+
 
 @dataclass(frozen=True)
 class Pattern:
@@ -27,6 +30,20 @@ class Pattern:
             return re.compile(self.text if self.regex else re.escape(self.text), re.IGNORECASE if self.any_case else 0)
         except re.error as error:
             raise UserError(f"search: {error}; ctrl+r searches for plain text") from None
+
+    def first(self, line: str) -> tuple[int, int] | None:
+        """Where it stands first in a line of any length, if no longer than `OVERLAP`.
+
+        Looked for in parts: what takes the square of a length takes little of each, and other threads get their turn.
+        """
+        search = self.compiled.search
+        for start in range(0, max(1, len(line) - OVERLAP), PART - OVERLAP):
+            match = search(line, start, start + PART)
+            if match and match.end() == start + PART:  # perhaps cut, and `$` stands for the part's end
+                match = self.compiled.match(line, match.start(), match.start() + PART)
+            if match:
+                return match.span()
+        return None
 
     def surely_absent(self, data: bytes) -> bool:
         """Whether no line of `data` can match, told without looking at its lines: what makes a search fast."""

@@ -3,7 +3,7 @@
 import time
 from typing import BinaryIO
 
-from goe.core.logfile import shown
+from goe.core.logfile import MAX_LINE_LENGTH, shown, whole
 from tui.messages import Hits
 from tui.reading.loglines import LONGEST
 from tui.reading.logpattern import Pattern
@@ -126,7 +126,7 @@ def _matching(wanted: Pattern, data: bytes, start: int) -> list[int]:
     found = []
     search = wanted.compiled.search
     for raw in data.removesuffix(b"\n").split(b"\n") if data else ():
-        if search(shown(raw)):
+        if search(shown(raw)) if len(raw) <= MAX_LINE_LENGTH else wanted.first(whole(raw)):
             found.append(start)
         start += len(raw) + 1
     return found

@@ -154,7 +154,18 @@ class LogView(ScrollView, can_focus=True):
         if row + self._height > len(rows) and not ends:
             return  # the lines below it are still to come
         self._target = None
+        line = rows[row].line
+        spans = self.pattern.spans(line.text) if self.pattern and line.start == self.hit else []
+        if spans:
+            row = next(place for place in range(row, len(rows)) if rows[place].last > spans[0][0])
+            self._show_columns(*(cell_len(line.text[:end]) for end in spans[0]))
         self._go(max(0, row - self._height // 4))
+
+    def _show_columns(self, start: int, end: int) -> None:
+        """Scroll sideways to these cells of a line, or back to its start if that shows them too."""
+        if not self.wrap:
+            width = self._text_width
+            self.scroll_to(x=0 if end <= width else start - width // 3, animate=False, force=True)
 
     def _go(self, top: int) -> None:
         """Put row `top` first, as far as there are rows, and ask for more when they become few."""
