@@ -9,7 +9,7 @@ from goe.core.errors import ConfigError
 from goe.core.overview import RunView
 from goe.core.runfields import experiment, field, is_text, sort_views
 from goe.core.runfolds import Fold, fold, mean
-from goe.core.runquery import EVERYTHING, Query, parse_query
+from goe.core.runquery import Query
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,11 +90,3 @@ def _by_mean(folds: list[Fold], look: Look, metrics: Collection[str]) -> list[Fo
         *sorted(measured, key=lambda each: known[each.key], reverse=look.descending),
         *(each for each in folds if each.key not in known),
     ]
-
-
-def understood(text: str, metrics: Collection[str]) -> tuple[Query, str]:
-    """The filter, and what is wrong with it; everything passes one that can't be understood."""
-    try:
-        return parse_query(text, metrics), ""
-    except ConfigError as error:
-        return EVERYTHING, error.problems[0]

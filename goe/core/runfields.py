@@ -152,11 +152,10 @@ def _whole_key(name: str) -> str | None:
 
 
 def _instead(name: str, known: Sequence[str]) -> str:
-    """The nearest name; a key by its last part, which is what is remembered of it."""
+    """The nearest name, a key by its last part, which is what is remembered of it; and what there is."""
     longer = [key for key in known if key.endswith(f".{name}")]
-    if longer:
-        return f' (did you mean "{longer[0]}"?)'
-    return did_you_mean(name, known) or "; a column, a metric such as val/loss, or a key such as lr is meant"
+    nearest = f' (did you mean "{longer[0]}"?)' if longer else did_you_mean(name, known)
+    return f"{nearest}; known: {', '.join(FIELDS)}, any metric such as val/loss, any key such as lr"
 
 
 def is_text(name: str) -> bool:

@@ -52,17 +52,33 @@ EVERYTHING = Query("")
 
 
 def parse_query(text: str, metrics: Collection[str]) -> Query:
-    """The filter; `metrics` are the names known from the runs. Raises ConfigError with the place of the mistake."""
-    ways: list[list[Test]] = [[]]
+    """The filter; `metrics` are the names known from the runs. Raises ConfigError with the place of each mistake."""
+    query, mistakes = understand(text, metrics)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return query
+
+
+def understand(text: str, metrics: Collection[str]) -> tuple[Query, list[str]]:
+    """The filter without the terms that can't be understood, and what is wrong with each of these."""
+    ways: list[list[tuple[str, Test]]] = [[]]
+    mistakes: list[str] = []
     tokens = list(_TOKEN.finditer(text))
     for place, token in enumerate(tokens):
-        if token[0].lower() != "or":
-            ways[-1].append(_at(token.start(), token[0], metrics))
-        elif not ways[-1] or place + 1 == len(tokens):
-            raise _mistake(token.start(), '"or" stands between two terms; "\\"or\\"" searches for the word')
-        else:
-            ways.append([])
-    return Query(text, tuple(tuple(tests) for tests in ways)) if tokens else EVERYTHING
+        try:
+            if token[0].lower() != "or":
+                ways[-1].append((token[0], _at(token.start(), token[0], metrics)))
+            elif place in {0, len(tokens) - 1} or tokens[place - 1][0].lower() == "or":
+                raise _mistake(token.start(), '"or" stands between two terms; "\\"or\\"" searches for the word')
+            else:
+                ways.append([])
+        except ConfigError as error:
+            mistakes += error.problems
+    kept = [way for way in ways if way]
+    if not kept:
+        return EVERYTHING, mistakes
+    words = " or ".join(" ".join(token for token, _ in way) for way in kept)
+    return Query(words, tuple(tuple(test for _, test in way) for way in kept)), mistakes
 
 
 def _mistake(place: int, finding: str) -> ConfigError:

@@ -108,7 +108,7 @@ async def test_the_filter_follows_the_keys(mixed: Lab, desk: Sit) -> None:
         assert "mehtod" not in user.screen()
 
 
-async def test_the_last_good_filter_stays_while_one_is_wrong(mixed: Lab, desk: Sit) -> None:
+async def test_what_is_understood_of_a_filter_is_in_force(mixed: Lab, desk: Sit) -> None:
     async with desk() as user:
         await user.filter("state:failed")
         assert user.names() == ["oe 1"]
@@ -116,12 +116,24 @@ async def test_the_last_good_filter_stays_while_one_is_wrong(mixed: Lab, desk: S
         await user.pilot.pause()
         assert user.names() == ["oe 1"]
         assert 'a value is missing after "acc>"' in user.screen()
+        mixed.queued("new", 1)
+        user.app.poller.refresh()
+        await user.sees("1 of 7")
+        assert 'a value is missing after "acc>"' in user.screen()  # still, though the runs were read again
+        assert "in force: state:failed" in user.screen()
         await user.press("end", *"0.9")
         assert user.names() == []
-        assert user.summary().startswith("0 of 6")
+        assert user.summary().startswith("0 of 7")
         await user.press("escape")
         assert user.app.focused is user.table
-        assert len(user.names()) == 6
+        assert len(user.names()) == 7
+        await user.filter("acc>x")
+        assert '"x" is not a number' in user.screen()
+        assert "in force: no filter, all runs are shown" in user.screen()
+        assert len(user.names()) == 7
+        await user.press("escape")
+        await user.filter("sate:failed")
+        assert 'unknown column "sate" (did you mean "state"?); known: state, experiment, id,' in user.screen()
 
 
 async def test_a_remembered_look_is_there_on_return(mixed: Lab, desk: Sit) -> None:

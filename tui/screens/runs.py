@@ -16,14 +16,14 @@ from textual.widgets import Static
 from goe.core.errors import ConfigError
 from goe.core.overview import RunView
 from goe.core.runfields import FIELDS, config_keys, metric_names
-from goe.core.runquery import EVERYTHING
+from goe.core.runquery import EVERYTHING, understand
 from goe.core.state import RunState
 from tui.messages import Compare, Diff, Glimpse, Overview
 from tui.reading.base import Reader
 from tui.reading.overview import OverviewReader
 from tui.reading.system import PulseReader
 from tui.runcontrol import RunControl
-from tui.runlist import Line, Look, lines, shown_runs, understood
+from tui.runlist import Line, Look, lines, shown_runs
 from tui.screens.base import say
 from tui.screens.choose import ChooseScreen
 from tui.screens.columns import ColumnsScreen
@@ -154,10 +154,10 @@ class RunsScreen(RunControl):
                 self._show_around(what)
 
     def _understand(self, text: str) -> None:
-        """Take the filter; one with a mistake leaves the last good one standing."""
-        query, mistake = understood(text, self._metrics)
-        self._query = self._query if mistake else query
-        self.query_one(FilterLine).say(mistake)
+        """Take what is understood of the filter, and say what is not."""
+        self._query, mistakes = understand(text, self._metrics)
+        in_force = f"in force: {self._query.text or 'no filter, all runs are shown'}"
+        self.query_one(FilterLine).say(f"{mistakes[0]}\n{in_force}" if mistakes else "")
 
     def _set_look(self, **changes: object) -> None:
         self._look = msgspec.structs.replace(self._look, **changes)
@@ -262,10 +262,9 @@ class RunsScreen(RunControl):
         self.query_one(FilterLine).ask()
 
     def on_filter_line_changed(self, event: FilterLine.Changed) -> None:
-        """Filter at every key; only what is understood is remembered."""
+        """Filter at every key."""
         self._understand(event.text)
-        if not understood(event.text, self._metrics)[1]:
-            self._set_look(filter=event.text)
+        self._set_look(filter=event.text)
 
     def on_filter_line_left(self, _: FilterLine.Left) -> None:
         """Back to the list."""

@@ -16,7 +16,7 @@ from goe.core.records import Status
 from goe.core.rundir import RunDir
 from goe.core.runfields import FIELDS, config_keys, field, metric_names, sort_views
 from goe.core.runfolds import fold, mean
-from goe.core.runquery import number_of, parse_query
+from goe.core.runquery import number_of, parse_query, understand
 from goe.core.state import RunState
 
 METRICS = ("val/accuracy", "val/loss", "loss")
@@ -130,6 +130,27 @@ def test_a_mistake_says_where_and_what_was_meant(text: str, finding: str) -> Non
     with pytest.raises(ConfigError) as caught:
         parse_query(text, METRICS)
     assert caught.value.problems[0].startswith(finding)
+
+
+@pytest.mark.parametrize(
+    ("text", "in_force", "mistakes"),
+    [
+        ("state:done acc>x", "state:done", 1),
+        ("acc>x sate:failed", "", 2),
+        ("acc>x or seed:1", "seed:1", 1),
+        ("method:oe or acc>x", "method:oe", 1),
+        ("a or b acc>", "a or b", 1),
+        ("a or", "a", 1),
+        ("or or a", "a", 2),
+        (' a  "b c" ', 'a "b c"', 0),
+    ],
+)
+def test_what_is_understood_is_told_from_what_is_not(text: str, in_force: str, mistakes: int) -> None:
+    query, found = understand(text, METRICS)
+    assert (query.text, len(found)) == (in_force, mistakes)
+    plain = parse_query(in_force, METRICS)
+    views = [view("oe", seed=seed, state=state) for seed in (1, 2) for state in (RunState.DONE, RunState.FAILED)]
+    assert list(map(query, views)) == list(map(plain, views))
 
 
 def test_numbers_have_units() -> None:
