@@ -81,13 +81,16 @@ async def test_lists_runs_and_follows_their_files(lab: Lab, seat: Sit) -> None:
     lab.queued("goe", 2)
     async with seat(160, 30) as user:
         await user.sees("● running   goe")
-        row = next(line for line in user.screen().splitlines() if "● running" in line)
-        for value in ("4/10", "0.512", "15.6", "92.5", "1234", "0:42"):
-            assert value in row
+        values = ("4/10", "0.512", "15.6", "92.5", "1234", "0:42")
+        await user.wait(
+            lambda: any(
+                "● running" in line and all(value in line for value in values) for line in user.screen().splitlines()
+            )
+        )
         await user.sees("1 running · 1 queued · no queue running")
         lab.status(run, {"loss": 0.1234}, epoch=5, eta=30)
         await user.sees("0.123")
-        assert "5/10" in user.screen()
+        await user.sees("5/10")
         lab.ended(run)
         await user.sees("✓ done")
         lab.queued("other", 1)
