@@ -224,7 +224,7 @@ class GoeApp(App[None]):
             self._useful = True
             self.call_after_refresh(self.run_worker, _settle, thread=True, name="settle")
         for screen in self._screens():
-            screen.take(message.what)
+            screen.hear(message)
         if self._page and isinstance(message.what, Overview):
             self._return(message.what)
 

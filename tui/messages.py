@@ -358,8 +358,9 @@ class Diff(Message):
 class News(Message):
     """A reader has read something: one of the facts above."""
 
-    def __init__(self, what: object) -> None:
+    def __init__(self, reader: str, what: object) -> None:
         super().__init__()
+        self.reader = reader
         self.what = what
 
 

@@ -27,7 +27,7 @@ class Poller:
             for name, reader in self._take_due():
                 found = reader.read()
                 if self._set_due(name, reader) and found is not None:
-                    self._post(News(found))
+                    self._post(News(name, found))
             with self._lock:
                 soonest = min(self._due.values(), default=math.inf)
             self._wake.wait(None if soonest == math.inf else max(0.0, soonest - time.monotonic()))

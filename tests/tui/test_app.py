@@ -435,6 +435,22 @@ async def test_no_color(lab: Lab, seat: Sit, monkeypatch: pytest.MonkeyPatch) ->
         assert any(segment.style and segment.style.reverse for segment in row)
 
 
+async def test_what_lies_below_a_page_catches_up_when_it_is_seen_again(lab: Lab, seat: Sit) -> None:
+    lab.running()
+    async with seat(160, 30) as user:
+        await user.sees("● running   goe")
+        listing = user.app.screen
+        assert isinstance(listing, RunsScreen)
+        await user.pilot.press("t")
+        await user.at(ResultsScreen)
+        lab.queued("goe", 2)
+        await user.wait(lambda: len(listing.views) == 2)  # the palette knows it
+        assert listing.query_one(RunTable).row_count == 1
+        await user.pilot.press("escape")
+        await user.at(RunsScreen)
+        await user.wait(lambda: listing.query_one(RunTable).row_count == 2)
+
+
 async def test_rules_are_parsed_once_for_each_theme(lab: Lab, seat: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[tuple[str, str]] = []
 

@@ -7,6 +7,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from goe.core.overview import RunView
+from tui.messages import News
 from tui.reading.base import Reader
 from tui.session import Session
 
@@ -26,10 +27,26 @@ class GoeScreen(Screen[None]):
         super().__init__()
         self.session = session
         self._read: tuple[str, ...] = ()
+        self.unheard: dict[str, object] = {}
+        """The newest of each reader that came while a full screen lay over this one: what can't be seen isn't drawn."""
 
     def readers(self) -> dict[str, Reader]:
         """What is to be read while the screen is open, by a name of its own."""
         return {}
+
+    def hear(self, news: News) -> None:
+        """Take the news now, or once the screen is seen again."""
+        stack = self.app.screen_stack
+        if all(screen.is_modal for screen in stack[stack.index(self) + 1 :]):
+            self.take(news.what)
+        else:
+            self.unheard[news.reader] = news.what
+
+    def on_screen_resume(self) -> None:
+        """Catch up."""
+        unheard, self.unheard = self.unheard, {}
+        for what in unheard.values():
+            self.take(what)
 
     def take(self, what: object) -> None:
         """News from any reader: one of the facts of tui/messages.py. Called once the screen's widgets exist."""
@@ -66,7 +83,7 @@ class GoeScreen(Screen[None]):
 
 
 def say(line: Static, text: str | Text) -> None:
-    """Show the text, or nothing at all; the same text again costs nothing, where `update` would lay out the screen."""
+    """Show the text, or nothing at all; the same again costs nothing; only a line that grows lays the screen out."""
     line.set_class(not text, "-empty")  # a class, so that style sheets can still hide the line for its size
     if line.content != text:
-        line.update(text)
+        line.update(text, layout=line.styles.auto_dimensions)

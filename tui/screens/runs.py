@@ -115,7 +115,8 @@ class RunsScreen(RunControl):
     @property
     def views(self) -> tuple[RunView, ...]:
         """Every run of the folder, as last read."""
-        return self._overview.views if self._overview else ()
+        newest = self.unheard.get("overview", self._overview)
+        return newest.views if isinstance(newest, Overview) else ()
 
     @property
     def current(self) -> RunView | None:
@@ -142,8 +143,7 @@ class RunsScreen(RunControl):
         """The runs folder was read, or the machine."""
         if isinstance(what, Glimpse):
             self._glimpse = what
-            if self.is_active:  # below another screen nothing is drawn
-                self._show_machine()
+            self._show_machine()
         elif isinstance(what, Overview):
             before, self._overview = self._overview, what
             if before is None or before.views is not what.views:
@@ -206,17 +206,12 @@ class RunsScreen(RunControl):
 
         text, room = line(brief=False), self.size.width - 2
         say(self.query_one("#summary", Static), text if cell_len(text) <= room else line(brief=True))
-        if self.is_active:  # below another screen nothing is drawn
-            self._show_machine()
+        self._show_machine()
 
     def on_resize(self, _: events.Resize) -> None:
         """Say as much as there is room for."""
         if self._overview is not None:
             self._show_summary(self._overview)
-
-    def on_screen_resume(self) -> None:
-        """Back from another screen."""
-        self._show_machine()
 
     def _show_machine(self) -> None:
         """What is said of the runs goes before."""

@@ -113,7 +113,6 @@ class Chart(Widget):
         self._view = View()
         self._plot = Plot(0, 0, (), Axes())
         self._rows: list[Row] = []
-        self._strips: list[Strip] = []
         self._drawn_size: Size | None = None
         self._shaped: dict[_Key, tuple[Source, Curve]] = {}
         self._dragged_from: Offset | None = None
@@ -153,7 +152,10 @@ class Chart(Widget):
         """Textual's Line API: row y of the picture."""
         if self._drawn_size != self.size:
             self._draw()
-        return self._strips[y] if y < len(self._strips) else Strip.blank(self.size.width, self.rich_style)
+        row = self._rows[y] if y < len(self._rows) else []
+        ground = self.rich_style  # Textual works it out anew each time
+        segments = [Segment(text, self._style(style, ground)) for text, style in row]
+        return Strip(segments).extend_cell_length(self.size.width, ground)
 
     def notify_style_update(self) -> None:
         """Forget the picture when theme or selection changes: its colours are part of it."""
@@ -170,15 +172,11 @@ class Chart(Widget):
                 self._plot = plot(curves, self.size.width, self.size.height, axes)
         self._drawn_size = self.size
         self._rows = self._plot.rows(self._view.cursor)
-        self._strips = [Strip(self._segments(row), self.size.width) for row in self._rows]
 
-    def _segments(self, row: Row) -> list[Segment]:
-        return [Segment(text, self._style(style)) for text, style in row]
-
-    def _style(self, style: str) -> Style:
+    def _style(self, style: str, ground: Style) -> Style:
         if style in {TITLE_STYLE, AXIS_STYLE}:
             return self.get_component_rich_style(f"chart--{style}")
-        return self.rich_style + Style.parse(style)
+        return ground + Style.parse(style)
 
     def _axes(self) -> Axes:
         look = self._view.look

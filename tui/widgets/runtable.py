@@ -42,6 +42,8 @@ class RunTable(RowList):
         self._marked: Collection[str] = ()
         self._chosen: Sequence[Column] = FIXED
         self._columns: Sequence[Column] = ()
+        self._fitted: tuple[object, ...] = ()
+        """What they were fitted to: whose names, how wide, which."""
         self._sorted: tuple[str, bool] = ("", False)
 
     @property
@@ -75,10 +77,13 @@ class RunTable(RowList):
             self._fill()
 
     def _fill(self) -> None:
-        folded = any(line.fold for line in self._lines)
-        views = [line.views[0] for line in self._lines]
         width = (self.size.width or self.app.size.width) - GUTTER  # not laid out yet: as wide as it will be
-        self._columns = fit_columns(views, width, chosen=self._chosen, folded=folded)
+        wanted = (self._keys_shown, width, self._chosen)
+        if wanted != self._fitted:
+            self._fitted = wanted
+            folded = any(line.fold for line in self._lines)
+            views = [line.views[0] for line in self._lines]
+            self._columns = fit_columns(views, width, chosen=self._chosen, folded=folded)
         self.show([self._heading(column) for column in self._columns], self._keys_shown, self._make)
 
     def _heading(self, column: Column) -> Heading:
