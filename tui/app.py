@@ -121,7 +121,7 @@ class GoeApp(App[None]):
     VERTICAL_BREAKPOINTS = [(0, "-low"), (SMALLEST.height, "-short"), (16, "-high")]  # noqa: RUF012
     # The app's come last in the chain, so that a screen's own stand first in its last line.
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("question_mark,f1", "help", "help", key_display="?", priority=True),
+        Binding("question_mark,f1", "help", "help", priority=True),
         Binding("q", "quit", "leave, jobs run on"),
         Binding("S", "change_start_queue", "start queue"),
         Binding("t", "results", "results"),

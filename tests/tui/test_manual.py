@@ -26,10 +26,12 @@ from tui.screens.runs import RunsScreen
 from tui.screens.several import SeveralScreen
 from tui.screens.system import SystemScreen
 from tui.widgets.chartgrid import ChartGrid
+from tui.widgets.choicelist import ChoiceList
 from tui.widgets.logpane import LogPane
 from tui.widgets.logview import LogView
 from tui.widgets.resultstable import ResultsTable
 from tui.widgets.runtable import RunTable
+from tui.widgets.textscroll import TextScroll
 
 ROOT = Path(__file__).resolve().parents[2]
 MANUAL = ROOT / "docs" / "dashboard.md"
@@ -39,12 +41,12 @@ KEYS: dict[str, tuple[type[DOMNode], ...]] = {
     "runs": (RunsScreen, RunTable),
     "columns": (ColumnsScreen,),
     "charts": (ChartsScreen, ChartGrid),
-    "histogram": (HistogramScreen,),
+    "histogram": (HistogramScreen, TextScroll),
     "run": (RunScreen,),
     "log": (LogPane, LogView),
     "checkpoints": (CheckpointsPane,),
     "diff": (DiffScreen,),
-    "results": (ResultsScreen, ResultsTable, SeveralScreen),
+    "results": (ResultsScreen, ResultsTable, SeveralScreen, ChoiceList),
     "queue": (QueueScreen, FormScreen),
     "system": (SystemScreen,),
 }

@@ -25,6 +25,7 @@ from tui.screens.runs import RunsScreen
 from tui.screens.system import SystemScreen
 from tui.widgets.keytable import KeyTable
 from tui.widgets.systemcells import bars, cells_of, detail_text, glimpse_text, head_text, headings_for, ordered
+from tui.widgets.textscroll import TextScroll
 
 GIB = 2**30
 A = {"uuid": "GPU-aa", "name": "Big [bold]", "bus": 1, "total": 80, "used": 10, "utilisation": 42, "temperature": 61}
@@ -180,6 +181,18 @@ async def test_all_sizes(seat: Sit, worked: tuple[RunDir, int], size: tuple[int,
         await user.sees("42 %")
         await user.sees(run.run_id[:10])
         await user.sees("4.0 GiB")
+
+
+async def test_more_of_the_machine_than_there_is_room_for_is_moved_by_keys(seat: Sit) -> None:
+    gpus = ({**A, "uuid": f"GPU-{n}", "bus": n} for n in range(12))
+    async with seat(*gpus, height=20) as user:
+        await user.press("u", SystemScreen)
+        head = user.app.screen.query_one(TextScroll)
+        await user.wait(lambda: head.max_scroll_y > 0)
+        head.focus()
+        for key, row in (("j", 1), ("down", 2), ("k", 1), ("G", head.max_scroll_y), ("g", 0)):
+            await user.pilot.press(key)
+            await user.wait(lambda row=row: head.scroll_y == row)
 
 
 def test_what_is_not_told_is_a_dash() -> None:

@@ -11,6 +11,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui.widgets.choicelist import ChoiceList
+
 _FILTERED_FROM = 10
 """Choices, from which on they can be filtered by what is written."""
 
@@ -19,7 +21,7 @@ class ChooseScreen(ModalScreen[str | None]):
     """The key of the chosen one; None if the user left it. What is written narrows a long list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss(None)", "leave it"),
+        Binding("escape,q", "dismiss(None)", "leave it", key_display="esc"),
         Binding("down,ctrl+n", "move(1)", "next", show=False),
         Binding("up,ctrl+p", "move(-1)", "previous", show=False),
     ]
@@ -49,7 +51,7 @@ class ChooseScreen(ModalScreen[str | None]):
             yield Static(self._title, id="title", markup=False)
             if len(self._choices) >= _FILTERED_FROM:
                 yield Input(placeholder="write to narrow the list", compact=True)
-            yield OptionList(*self._options(""))
+            yield ChoiceList(*self._options(""))
 
     def _options(self, words: str) -> list[Option]:
         wanted = words.lower().split()
@@ -59,19 +61,19 @@ class ChooseScreen(ModalScreen[str | None]):
     def on_mount(self) -> None:
         """The current one is marked, or the first."""
         keys = [key for key, _ in self._choices]
-        self.query_one(OptionList).highlighted = keys.index(self._current) if self._current in keys else 0
-        (self.query(Input).first() if self.query(Input) else self.query_one(OptionList)).focus()
+        self.query_one(ChoiceList).highlighted = keys.index(self._current) if self._current in keys else 0
+        (self.query(Input).first() if self.query(Input) else self.query_one(ChoiceList)).focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
         """Fewer choices."""
-        found = self.query_one(OptionList)
+        found = self.query_one(ChoiceList)
         found.clear_options()
         found.add_options(self._options(event.value))
         found.highlighted = 0 if found.option_count else None
 
     def on_input_submitted(self, _: Input.Submitted) -> None:
         """Enter takes the marked one."""
-        self.query_one(OptionList).action_select()
+        self.query_one(ChoiceList).action_select()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         """Enter or a click."""
@@ -79,15 +81,11 @@ class ChooseScreen(ModalScreen[str | None]):
 
     def action_move(self, step: int) -> None:
         """Mark another one, also from the filter."""
-        move_mark(self.query_one(OptionList), step)
-
-
-def move_mark(options: OptionList, step: int) -> None:
-    """Mark the next or previous one, whoever has the keys."""
-    if step > 0:
-        options.action_cursor_down()
-    else:
-        options.action_cursor_up()
+        options = self.query_one(ChoiceList)
+        if step > 0:
+            options.action_cursor_down()
+        else:
+            options.action_cursor_up()
 
 
 class AskScreen(ModalScreen[str | None]):

@@ -10,6 +10,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.widgets.rowlist import Heading, Row, RowList
+from tui.widgets.runcolumns import ALWAYS
 
 _KEYS = "space show · J K move · 0 usual · enter done · esc leave"
 
@@ -38,7 +39,7 @@ class ColumnsScreen(ModalScreen[tuple[str, ...] | None]):
 
     def __init__(self, chosen: Sequence[str], others: Sequence[tuple[str, str]], usual: Sequence[str]) -> None:
         super().__init__()
-        self._chosen = list(chosen)
+        self._chosen = [*(name for name in ALWAYS if name not in chosen), *chosen]
         self._kinds = dict(others)
         self._usual = tuple(usual)
 
@@ -62,13 +63,16 @@ class ColumnsScreen(ModalScreen[tuple[str, ...] | None]):
             name = names[place]
             return Row(("✓" if name in self._chosen else "", ""), ((name, ""), (self._kinds.get(name, ""), "dim")))
 
-        self.query_one(RowList).show(headings, names, row)
+        self.query_one(RowList).show(headings, names, row, still=True)
 
     def action_tick(self) -> None:
         """The column under the cursor; the cursor goes on to the next."""
         rows = self.query_one(RowList)
         name, place = rows.row_key, rows.cursor_row
         if name is None:
+            return
+        if name in ALWAYS:
+            self.notify(f"{name} is always shown")
             return
         if name in self._chosen:
             self._chosen.remove(name)

@@ -4,9 +4,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
+
+from tui.widgets.textscroll import TextScroll
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -61,9 +63,7 @@ class MessageScreen(ModalScreen[None]):
     """A title and any number of lines; `esc`, enter or `q` closes it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q,question_mark,f1", "close", "close"),
-        Binding("k", "scroll(-1)", "up", show=False),
-        Binding("j", "scroll(1)", "down", show=False),
+        Binding("escape,enter,q", "close", "close"),
     ]
     DEFAULT_CSS = """
     MessageScreen {
@@ -83,14 +83,10 @@ class MessageScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """Title and text."""
-        with VerticalScroll(id="box"):
+        with TextScroll(id="box"):
             yield Static(self._title, id="title", markup=False)
             yield Static(self._text, id="text", markup=False)
 
     def action_close(self) -> None:
         """Close it."""
         self.dismiss()
-
-    def action_scroll(self, step: int) -> None:
-        """Move the text a line."""
-        self.query_one("#box", VerticalScroll).scroll_relative(y=step, animate=False)

@@ -8,11 +8,11 @@ from rich.table import Table
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tui.keymap import DeedGroup
 from tui.screens.confirm import MessageScreen
+from tui.widgets.textscroll import TextScroll
 
 _NOTE = (
     "A click on a line does what it says. Words typed after : find commands, themes and runs. "
@@ -34,7 +34,7 @@ class HelpScreen(MessageScreen):
 
     def compose(self) -> ComposeResult:
         """Title, keys, what leaving does."""
-        with VerticalScroll(id="box"):
+        with TextScroll(id="box"):
             yield Static(self._title, id="title", markup=False)
             yield Static(key_table(self._groups), id="keys")
             yield Static(self._text, id="text", markup=False)

@@ -5,7 +5,6 @@ from typing import ClassVar
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from goe.core.overview import RunView
@@ -17,6 +16,7 @@ from tui.session import Session
 from tui.widgets.dots import printable
 from tui.widgets.figureview import FigureView
 from tui.widgets.keyline import KeyLine
+from tui.widgets.textscroll import TextScroll
 
 READER = "histogram"
 
@@ -30,14 +30,12 @@ class HistogramScreen(GoeScreen):
         Binding("right,l,n", "result(1)", "next result", key_display="→"),
         Binding("left,h,N", "result(-1)", "previous result", show=False),
         Binding("o", "next_set", "OOD set"),
-        Binding("down,j", "scroll(1)", "scroll down", show=False),
-        Binding("up,k", "scroll(-1)", "scroll up", show=False),
     ]
     CSS = """
     HistogramScreen {
         #head { height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #note { height: auto; padding: 0 1; color: $text-warning; }
-        VerticalScroll { padding: 0 1; scrollbar-size: 1 1; }
+        TextScroll { padding: 0 1; scrollbar-size: 1 1; }
     }
     """
 
@@ -51,7 +49,7 @@ class HistogramScreen(GoeScreen):
         """Which result, what is wrong with it, the picture, keys."""
         yield Static(id="head", markup=False)
         yield Static(id="note", classes="-empty", markup=False)
-        with VerticalScroll(can_focus=False):
+        with TextScroll():
             yield FigureView()
         yield KeyLine()
 
@@ -95,10 +93,6 @@ class HistogramScreen(GoeScreen):
         if choice != self._choice:
             self._choice = choice
             self.session.poller.follow(READER, HistogramReader(self._view.run, choice))
-
-    def action_scroll(self, rows: int) -> None:
-        """Up or down, where the picture is higher than the screen."""
-        self.query_one(VerticalScroll).scroll_relative(y=rows, animate=False)
 
     def action_back(self) -> None:
         """Leave the histograms."""

@@ -4,7 +4,6 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from goe.core.logfile import clean_line
@@ -13,6 +12,7 @@ from tui.reading.base import Reader
 from tui.reading.queue import QueueLogReader
 from tui.screens.base import GoeScreen, say
 from tui.widgets.keyline import KeyLine
+from tui.widgets.textscroll import TextScroll
 
 EMPTY = "Nothing yet: a queue that was started in the background writes here what it does."
 
@@ -23,10 +23,6 @@ class QueueLogScreen(GoeScreen):
     BINDING_GROUP_TITLE = "Queue's log"
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,L", "back", "back", key_display="esc"),
-        Binding("k", "scroll('up')", "up", show=False),
-        Binding("j", "scroll('down')", "down", show=False),
-        Binding("g", "scroll('home')", "top", show=False),
-        Binding("G", "scroll('end')", "end, followed", show=False),
     ]
     CSS = """
     QueueLogScreen {
@@ -39,13 +35,13 @@ class QueueLogScreen(GoeScreen):
     def compose(self) -> ComposeResult:
         """Title, lines, keys."""
         yield Static(f"queue's log  {self.session.runs}/.queue.log", id="top", markup=False)
-        with VerticalScroll(id="scroll"):
+        with TextScroll(id="scroll"):
             yield Static("reading …", id="lines", markup=False)
         yield KeyLine()
 
     def on_mount(self) -> None:
         """The end is followed until somebody scrolls up."""
-        scroll = self.query_one("#scroll", VerticalScroll)
+        scroll = self.query_one("#scroll", TextScroll)
         scroll.anchor()
         scroll.focus()
 
@@ -57,12 +53,6 @@ class QueueLogScreen(GoeScreen):
         """The log was read."""
         if isinstance(what, QueueLog):
             say(self.query_one("#lines", Static), "\n".join(map(clean_line, what.lines)) or EMPTY)
-
-    def action_scroll(self, where: str) -> None:
-        """Move the view; the arrow keys do the same."""
-        view = self.query_one("#scroll", VerticalScroll)
-        moves = {"up": view.scroll_up, "down": view.scroll_down, "home": view.scroll_home, "end": view.scroll_end}
-        moves[where](animate=False)
 
     def action_back(self) -> None:
         """Leave the log."""

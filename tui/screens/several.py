@@ -12,7 +12,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui.screens.choose import move_mark
+from tui.widgets.choicelist import ChoiceList
 from tui.widgets.resultstable import printable
 
 
@@ -34,8 +34,6 @@ class SeveralScreen(ModalScreen[frozenset[str] | None]):
         Binding("enter", "take", "take", priority=True),
         Binding("a", "clear", "none marked: as usual"),
         Binding("escape,q", "dismiss(None)", "leave it", key_display="esc"),
-        Binding("j", "move(1)", "next", show=False),
-        Binding("k", "move(-1)", "previous", show=False),
     ]
     CSS = """
     SeveralScreen {
@@ -64,7 +62,7 @@ class SeveralScreen(ModalScreen[frozenset[str] | None]):
         """Title, choices, what the keys do."""
         with Vertical(id="box"):
             yield Static(self._title, id="title", markup=False)
-            yield OptionList(*(Option(self._text(choice)) for choice in self._choices))
+            yield ChoiceList(*(Option(self._text(choice)) for choice in self._choices))
             yield Static("space mark · enter take · a as usual", id="hint", markup=False)
             with Horizontal(id="buttons"):
                 yield Button("Cancel", id="no", compact=True)
@@ -73,7 +71,7 @@ class SeveralScreen(ModalScreen[frozenset[str] | None]):
     def on_mount(self) -> None:
         """The first that is marked already."""
         marked = (place for place, choice in enumerate(self._choices) if choice.key in self._marked)
-        found = self.query_one(OptionList)
+        found = self.query_one(ChoiceList)
         found.highlighted = next(marked, 0) if self._choices else None
         found.focus()
 
@@ -83,13 +81,13 @@ class SeveralScreen(ModalScreen[frozenset[str] | None]):
 
     def _mark(self, marked: frozenset[str]) -> None:
         self._marked = marked
-        found = self.query_one(OptionList)
+        found = self.query_one(ChoiceList)
         for place, choice in enumerate(self._choices):
             found.replace_option_prompt_at_index(place, self._text(choice))
 
     @property
     def _here(self) -> Choice | None:
-        place = self.query_one(OptionList).highlighted
+        place = self.query_one(ChoiceList).highlighted
         return None if place is None else self._choices[place]
 
     def on_option_list_option_selected(self, _: OptionList.OptionSelected) -> None:
@@ -128,7 +126,3 @@ class SeveralScreen(ModalScreen[frozenset[str] | None]):
     def action_clear(self) -> None:
         """As usual."""
         self.dismiss(frozenset())
-
-    def action_move(self, step: int) -> None:
-        """Another one."""
-        move_mark(self.query_one(OptionList), step)

@@ -7,7 +7,6 @@ from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from goe.core.logfile import clean_line
@@ -30,6 +29,7 @@ from tui.widgets.systemcells import (
     row_key,
     trace_cells,
 )
+from tui.widgets.textscroll import TextScroll
 
 
 class SystemLook(msgspec.Struct):
@@ -81,7 +81,7 @@ class SystemScreen(GoeScreen):
     def compose(self) -> ComposeResult:
         """The machine, what is wrong with it, its processes, the one under the cursor, keys."""
         yield Static("system  reading …", id="top", markup=False)
-        with VerticalScroll(id="head", can_focus=True):
+        with TextScroll(id="head"):
             yield Static(id="machine", markup=False)
         yield Static(id="alerts", markup=False, classes="-empty")
         yield KeyTable(id="processes")

@@ -1,32 +1,22 @@
 """Names and values as text that can be read to its end, searched by eye and copied with the mouse."""
 
-from typing import ClassVar
-
 from rich.cells import cell_len
 from rich.text import Text
 from textual import events
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
 from goe.core.logfile import clean_line
 from tui.messages import Fields
+from tui.widgets.textscroll import TextScroll
 
 _NAME_CELLS, _GAP = 28, 2
 
 
-class FieldsView(VerticalScroll, can_focus=True):
+class FieldsView(TextScroll):
     """A line each, names in a column of their own; a name without value is a heading."""
 
-    BINDING_GROUP_TITLE = "Text"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("k", "scroll_up", "line up", show=False),
-        Binding("j", "scroll_down", "line down", show=False),
-        Binding("g", "scroll_home", "first line", show=False),
-        Binding("G", "scroll_end", "last line", show=False),
-    ]
     DEFAULT_CSS = """
     FieldsView {
         padding: 0 1;

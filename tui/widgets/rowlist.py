@@ -115,20 +115,25 @@ class RowList(ScrollView, can_focus=True):
         """The key of the row under the cursor."""
         return self._keys[self._cursor] if self._cursor < len(self._keys) else None
 
-    def show(self, headings: Sequence[Heading], keys: Sequence[str], row: Callable[[int], Row]) -> None:
-        """Show these rows; `row` makes the one at a place. The cursor stays on its key, or where it was."""
+    def show(
+        self, headings: Sequence[Heading], keys: Sequence[str], row: Callable[[int], Row], *, still: bool = False
+    ) -> None:
+        """Show these rows; `row` makes the one at a place. The cursor stays on its key, or where it was.
+
+        Its line of the screen stays, too, since others bring new rows; or all lines do, where the user moves one row.
+        """
         key, moved = self.row_key, keys is not self._keys
         self._row = row
         if moved:
             self._keys = keys
-            self._follow(key)
+            self._follow(key, still=still)
         if tuple(headings) != self._headings:
             self._headings = tuple(headings)
             self.refresh()
         elif self.is_attached:
             self._redraw()
 
-    def _follow(self, key: str | None) -> None:
+    def _follow(self, key: str | None, *, still: bool) -> None:
         """Put the cursor and the scroll position where `key` went."""
         size, before = Size(0, len(self._keys) + 1), self._cursor
         if not self._has(before, key):
@@ -136,7 +141,7 @@ class RowList(ScrollView, can_focus=True):
             self._cursor = self._keys.index(key) if key is not None and key in self._keys else min(before, last)
         if size != self.virtual_size:
             self.virtual_size = size
-        if self._cursor != before:
+        if self._cursor != before and not still:
             self.scroll_to(y=self.scroll_y + self._cursor - before, animate=False, immediate=True)
         self._into_view()
         if self.row_key != key:

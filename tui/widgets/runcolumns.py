@@ -104,6 +104,8 @@ DATASET = _worded("data", "data", 8, FIELDS["data"])
 MODEL = _worded("model", "model", 10, FIELDS["model"])
 FIXED = (STATE, NAME, SEED, METHOD, EPOCH, LOSS, FILTER, ACCURACY, SPEED, ETA, SPENT, DATASET, MODEL)
 DEFAULT = tuple(column.name for column in FIXED)
+ALWAYS = (STATE.name, NAME.name)
+"""Without these no row says which run it is and how it fares."""
 _BY_NAME = {column.name: column for column in FIXED}
 _BY_WEIGHT = (SEED, EPOCH, LOSS, ETA, FILTER, ACCURACY, METHOD, SPEED, SPENT, DATASET, MODEL)
 """Beside state and name, the most needed first: what doesn't fit is left out from the end."""
@@ -167,6 +169,6 @@ def _widened(columns: Sequence[Column], views: Sequence[RunView], free: int) -> 
 
 def _ordered(columns: list[Column], names: list[str]) -> list[Column]:
     """As chosen; state and name, where they were not, come first."""
-    first = [name for name in ("state", "experiment") if name not in names]
+    first = [name for name in ALWAYS if name not in names]
     order = first + names
     return sorted(columns, key=lambda one: order.index(one.name))
