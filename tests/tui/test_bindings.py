@@ -16,6 +16,10 @@ import tui
 HERE = Path(__file__).parent
 Bound: TypeAlias = tuple[str, str]
 """A class and a key."""
+TWINS = {"up": "k", "down": "j", "left": "h", "right": "l", "home": "g", "end": "G"}
+TWINS |= {"pageup": "ctrl+b", "pagedown": "ctrl+f"}
+WRITTEN_IN = {"ChooseScreen", "FilterLine", "FormScreen", "TableFileScreen"}
+"""There letters are text."""
 PRESSING = {"press", "follow", "leads"}
 """Methods that press what they are given."""
 Source: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
@@ -244,6 +248,12 @@ def listed(found: Iterable[Bound]) -> str:
 def test_every_binding_has_a_test_that_presses_it() -> None:
     missing = bindings() - {bound for bound, _ in entries()}
     assert not missing, f"write a test that presses these keys and name it in PRESSED:{listed(missing)}"
+
+
+def test_who_moves_by_arrows_moves_by_letters_too() -> None:
+    found = bindings()
+    wanted = {(kind, TWINS[key]) for kind, key in found if key in TWINS and kind not in WRITTEN_IN}
+    assert not wanted - found, f"bind these beside their arrows:{listed(wanted - found)}"
 
 
 def test_what_is_no_binding_any_more_is_not_listed() -> None:
