@@ -8,7 +8,7 @@ from goe.core.errors import ConfigError
 from goe.core.overview import RunView
 from goe.core.runfields import experiment, field, is_text, sort_views
 from goe.core.runfolds import Fold, fold, mean
-from goe.core.runquery import Query
+from goe.core.runquery import EVERYTHING, Query
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
