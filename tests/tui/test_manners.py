@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -228,6 +229,15 @@ async def test_the_theme_is_kept(run_with_curves: Lab, seat: Sit, tmp_path: Path
         assert user.app.theme == "goe-dark"
 
 
+def says_what_it_needs(user: User, width: int, height: int) -> bool:
+    """In the middle of a screen of this size, and nothing else."""
+    if user.screen().split() != ["goe", "needs", "40×12"]:
+        return False
+    lines = user.screen().splitlines()
+    row = next(place for place, line in enumerate(lines) if line)
+    return abs(row - (height - 1) / 2) <= 1 and abs(lines[row].index("goe") - (width - 15) / 2) <= 1
+
+
 @pytest.mark.parametrize("over", [(), ("x",), ("question_mark",), ("colon",)])
 async def test_too_small_a_terminal_says_what_it_needs(run_with_curves: Lab, seat: Sit, over: tuple[str, ...]) -> None:
     async with seat(80, 24) as user:
@@ -236,11 +246,7 @@ async def test_too_small_a_terminal_says_what_it_needs(run_with_curves: Lab, sea
         before = user.app.screen
         for size in ((39, 12), (40, 11), (20, 5)):
             await user.pilot.resize_terminal(*size)
-            await user.wait(lambda: user.screen().split() == ["goe", "needs", "40×12"])
-            lines = user.screen().splitlines()
-            row = next(place for place, line in enumerate(lines) if line)
-            assert abs(row - (size[1] - 1) / 2) <= 1
-            assert abs(lines[row].index("goe") - (size[0] - 15) / 2) <= 1
+            await user.wait(partial(says_what_it_needs, user, *size))
         await user.press("y", "enter", "t")  # what isn't seen is not done
         assert len(user.app.screen_stack) == 2 + (over in {("x",), ("question_mark",)})
         await user.pilot.resize_terminal(1, 1)
