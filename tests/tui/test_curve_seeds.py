@@ -102,11 +102,11 @@ def test_a_stretch_where_one_seed_has_no_record_has_its_part_in_the_mean() -> No
     steps = [sorted(draw.uniform(0, 100) for _ in range(90)) for _ in range(3)]
     seeds = [dict.fromkeys(each, 1.0 + seed) for seed, each in enumerate(steps)]
     seeds[1] = {x: y for x, y in seeds[1].items() if not 40 < x < 60}
-    found = band([make_line(each) for each in seeds], places=20)
+    found = band([make_line(each) for each in seeds], most=20)
     assert found.width > 0
     assert (found.mean.tolist(), found.n.tolist()) == ([2] * 20, [3] * 20)
     seeds[1] = {x: INF if 30 < x < 70 else y for x, y in seeds[1].items()}
-    found = band([make_line(each) for each in seeds], places=20)
+    found = band([make_line(each) for each in seeds], most=20)
     assert found.n.tolist() == [2 if 30 < x < 70 else 3 for x in found.x.tolist()]
     assert set(found.mean.tolist()) == {2}
 
@@ -121,7 +121,7 @@ def test_seeds_with_steps_of_their_own_are_compared_by_stretches() -> None:
     draw = random.Random(3)
     seeds = [{draw.uniform(0, 100): draw.gauss(seed, 1) for _ in range(60)} for seed in range(3)]
     seeds = [dict(sorted(each.items())) | {200.0 + place: 1.0} for place, each in enumerate(seeds)]
-    found = band([make_line(each) for each in seeds], places=10)
+    found = band([make_line(each) for each in seeds], most=10)
     start, end = min(min(each) for each in seeds), max(max(each) for each in seeds)
     width, rows = (end - start) / 10, []
     assert found.width == pytest.approx(width)
@@ -138,10 +138,20 @@ def test_seeds_with_steps_of_their_own_are_compared_by_stretches() -> None:
 
 def test_long_seeds_are_compared_by_stretches() -> None:
     x = np.arange(50_000.0)
-    found = band([Line(x, x), Line(x, x + 2)], places=100)
+    found = band([Line(x, x), Line(x, x + 2)], most=100)
     assert (len(found.x), set(found.n.tolist())) == (100, {2})
     assert found.std == pytest.approx([math.sqrt(2)] * 100)
     assert found.mean[0] == pytest.approx(np.mean(x[:500]) + 1, abs=1)
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.3])
+def test_a_seed_that_has_just_begun_leaves_the_others_their_curve(apart: float) -> None:
+    """With records at the same steps, and with such that are not."""
+    seeds = [{n + apart * seed: 1.0 for n in range(90)} for seed in range(2)] + [{0.0 + 2 * apart: 1.0, 1.0: 1.0}]
+    found = band([make_line(each) for each in seeds])
+    assert (found.width > 0) == (apart > 0)
+    assert len(found.x) >= 25
+    assert (found.n[0], found.n[-1]) == (3, 2)
 
 
 def test_bands_of_little() -> None:

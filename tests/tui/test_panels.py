@@ -92,6 +92,12 @@ def test_the_mean_over_seeds_has_their_std_as_band() -> None:
     assert curve.sign == "a"
 
 
+def test_a_seed_that_has_just_begun_does_not_coarsen_the_mean() -> None:
+    whole = list(range(90))
+    source = Source("a", "loss", (run(loss=whole), run(loss=whole), run(loss=[0, 1])), 0, 0, 3)
+    assert list(shaped(source, CurveLook(), "", signed=False).line.y[[0, -1]]) == [0, 89]
+
+
 def test_smoothing_keeps_the_raw_curve() -> None:
     source = Source("a", "loss", (run(loss=[1, 3]),), 0, 0)
     curve = shaped(source, CurveLook(smoothing=0.5), "", signed=False)

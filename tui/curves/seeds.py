@@ -12,6 +12,10 @@ from tui.curves.shape import Line, x_range
 if TYPE_CHECKING:
     from tui.curves.columns import Column
 
+_FEW = 1_600
+"""Records of a seed that are still compared one by one."""
+_RECORDS_A_PLACE = 3
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Band:
@@ -42,25 +46,31 @@ class Band:
 
 
 @np.errstate(over="ignore", invalid="ignore")
-def band(lines: Sequence[Line], places: int = 200) -> Band:
+def band(lines: Sequence[Line], most: int = 200) -> Band:
     """Mean and sample standard deviation over the seeds that ran at each x.
 
     A seed without a record there has the value between those before and after it; before its first and after its
     last, and where its records say that there is none, it has no part in the mean.
 
     Records of epochs stand at the same x in all seeds. Those of training do not: they are written as time goes by. So
-    where two seeds ran, but most x are one's alone, or where there are more x than can be drawn, the means of `places`
-    equal stretches are compared; `width` says so.
+    where two seeds ran, but most x are one's alone, or where there are more x than can be drawn, the means of equal
+    stretches are compared, `most` at most; `width` says so.
     """
     lines = [_recorded(line) for line in lines]
     spanned = x_range(lines)
-    few = sum(len(line.x) for line in lines) <= 8 * places * len(lines)
+    few = sum(len(line.x) for line in lines) <= _FEW * len(lines)
     if spanned is None or spanned[0] == spanned[1] or (few and _aligned(lines)):
         return _exact(lines)
-    edges = np.linspace(*spanned, places + 1)
+    edges = np.linspace(*spanned, _places(lines, spanned[1] - spanned[0], most) + 1)
     held = np.any([_counts(line.x, edges) > 0 for line in lines], axis=0)
     centres = (edges[1:] + edges[:-1])[held] / 2
     return _over_seeds(centres, [_means(line, edges)[held] for line in lines], float(edges[1] - edges[0]))
+
+
+def _places(lines: Sequence[Line], length: float, most: int) -> int:
+    """How many stretches: so few that each has records of every seed that ran there."""
+    apart = max(float(line.x[-1] - line.x[0]) / len(line.x) for line in lines if len(line.x))
+    return min(most, max(1, int(length / (_RECORDS_A_PLACE * apart)))) if apart else most
 
 
 def _recorded(line: Line) -> Line:

@@ -23,8 +23,6 @@ ORDER = (*LOSS, *FILTER, "filter/threshold", *ACCURACY, "images_per_s", "lr")
 LEFT_OUT = {"eta_s"}
 """Of a run's records, what is no curve of its training."""
 UNIT = 0.0, 1.0
-MOST_PLACES, RECORDS_A_PLACE = 200, 3
-"""Of seeds whose records stand at different steps: so few places that each has records of every seed."""
 
 
 class CurveLook(msgspec.Struct, frozen=True):
@@ -189,8 +187,7 @@ def shaped(source: Source, look: CurveLook, style: str, *, signed: bool) -> Curv
     sign = letter(source.place) if signed else ""
     lines = [line(run, source.metric, look.x) for run in source.runs]
     if len(lines) > 1:
-        places = min(MOST_PLACES, max(1, min(len(one.x) for one in lines) // RECORDS_A_PLACE))
-        found = band([smooth(one, look.smoothing) for one in lines], places)
+        found = band([smooth(one, look.smoothing) for one in lines])
         low, mean, high = found.edges()
         counts = Line(found.x, found.n.astype(float))
         return Curve(source.name, style, mean, None, (low, high), counts, source.of, sign)
