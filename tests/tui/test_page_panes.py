@@ -58,6 +58,18 @@ async def test_the_log_is_searched_from_any_pane(lab: Lab, seat: Sit, size: tupl
         await user.sees("line 1500 Error")
 
 
+@pytest.mark.parametrize("size", [(80, 24), (160, 45)])
+async def test_the_curves_have_the_keys_when_they_are_chosen(lab: Lab, seat: Sit, size: tuple[int, int]) -> None:
+    run = lab.running()
+    write_log(run)
+    async with seat(*size) as user:
+        await user.open(run)
+        await user.pilot.press("2")
+        await user.wait(lambda: isinstance(user.app.focused, LogView))
+        await user.pilot.press("1")
+        await user.wait(lambda: isinstance(user.app.focused, ChartGrid))
+
+
 async def test_a_search_through_the_log(lab: Lab, seat: Sit) -> None:
     run = lab.running()
     write_log(run)

@@ -343,3 +343,5 @@ class RunScreen(RunControl):
         self.query_one(TabLine).show_panes(self._panes(), shown)
         if shown in {"log", *_TABLES, *_TEXTS}:
             self.query_one(f"#{shown}").focus()
+        elif shown == "curves":
+            self.query_one(ChartGrid).focus()
