@@ -108,6 +108,14 @@ async def test_the_filter_follows_the_keys(mixed: Lab, desk: Sit) -> None:
         assert "mehtod" not in user.screen()
 
 
+@pytest.mark.parametrize("size", [(40, 12), (80, 24)])
+async def test_a_long_mistake_leaves_room_for_what_is_in_force(mixed: Lab, desk: Sit, size: tuple[int, int]) -> None:
+    async with desk(*size) as user:
+        await user.filter("state:failed sate:x")
+        await user.sees("in force: state:failed")
+        await user.sees('"sate" (did you mean "state"?)')
+
+
 async def test_what_is_understood_of_a_filter_is_in_force(mixed: Lab, desk: Sit) -> None:
     async with desk() as user:
         await user.filter("state:failed")

@@ -157,7 +157,7 @@ class RunsScreen(RunControl):
         """Take what is understood of the filter, and say what is not."""
         self._query, mistakes = understand(text, self._metrics)
         in_force = f"in force: {self._query.text or 'no filter, all runs are shown'}"
-        self.query_one(FilterLine).say(f"{mistakes[0]}\n{in_force}" if mistakes else "")
+        self.query_one(FilterLine).say(f"{in_force}\n{mistakes[0]}" if mistakes else "")
 
     def _set_look(self, **changes: object) -> None:
         self._look = msgspec.structs.replace(self._look, **changes)

@@ -23,7 +23,7 @@ class FilterLine(Vertical):
         padding: 0 1;
 
         & > Input, & > Input:focus { height: 1; border: none; padding: 0; background: $panel; }
-        & > Static { height: auto; max-height: 4; color: $text-warning; }
+        & > Static { height: auto; max-height: 5; color: $text-warning; }
     }
     """
 
