@@ -10,6 +10,18 @@ from tui.reading.overview import Plan
 from tui.reading.system import SystemSampler
 
 
+@dataclass(slots=True)
+class Place:
+    """Where somebody was on a run's page."""
+
+    pane: str = ""
+    """The one that was shown alone; empty for all, or the first where they don't fit."""
+    focus: str = ""
+    """The id of what took the keys."""
+    rows: dict[str, str] = field(default_factory=dict)
+    """Of each table by its id, the key of the row under the cursor."""
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     """One runs folder and one queue file, and who reads them."""
@@ -26,6 +38,8 @@ class Session:
     """The one that looks at the machine."""
     history: History = field(kw_only=True)
     """What was done to the queue file from here."""
+    places: dict[str, Place] = field(default_factory=dict, kw_only=True)
+    """By run id; of this sitting alone."""
 
     def allows(self, action: str) -> bool:
         """Whether an action of this name may be taken: a `change_…` not from a dashboard that only looks."""

@@ -16,6 +16,7 @@ from tui.screens.queue import QueueScreen
 from tui.screens.run import RunScreen
 from tui.screens.runs import RunsScreen
 from tui.widgets.keytable import KeyTable
+from tui.widgets.runtable import RunTable
 
 Sit = Callable[[], AbstractAsyncContextManager[User]]
 
@@ -51,6 +52,42 @@ async def test_the_cursor_of_the_queues_page(lab: Lab, visit: Sit) -> None:
         await user.pilot.press("Q")
         await user.at(QueueScreen)
         await user.wait(lambda: user.app.screen.query_one(KeyTable).row_key == "other")
+
+
+@pytest.mark.parametrize("width", [80, 160])
+async def test_a_run_opened_again_is_as_it_was_left(lab: Lab, visit: Sit, width: int) -> None:
+    run, other = lab.running(), lab.running("other")
+    for name, epoch in (("last", 3), ("best", 2), ("epoch-001", 1)):
+        lab.checkpoint(run, name, epoch)
+    async with visit() as user:
+        await user.pilot.resize_terminal(width, 45)
+
+        async def opens(run_id: str) -> KeyTable:
+            runs = user.app.screen_stack[-1].query_one(RunTable)
+            await user.wait(lambda: runs.row_count == 2 and runs.has_focus)
+            runs.move_to(run_id)
+            await user.wait(lambda: runs.row_key == run_id)
+            await user.pilot.press("enter")
+            await user.at(RunScreen)
+            return user.app.screen.query_one("#checkpoints", KeyTable)
+
+        table = await opens(run.run_id)
+        if width == 80:
+            await user.pilot.press("3")
+        else:
+            table.focus()
+        await user.wait(lambda: table.has_focus and table.row_count == 3)
+        await user.pilot.press("j")
+        await user.wait(lambda: table.row_key == "best")
+        await user.pilot.press("escape")
+        await user.at(RunsScreen)
+        table = await opens(other.run_id)
+        await user.wait(lambda: user.app.focused is not None and not table.has_focus)
+        await user.pilot.press("escape")
+        await user.at(RunsScreen)
+        table = await opens(run.run_id)
+        await user.wait(lambda: table.has_focus and table.row_key == "best")
+        assert (width == 80) is user.app.screen.has_class("-checkpoints")
 
 
 async def test_the_order_of_the_machines_page(visit: Sit, tmp_path: Path) -> None:

@@ -105,8 +105,6 @@ class QueueScreen(GoeScreen):
         self._look = session.memory.load("queue", QueueLook)
         self._marked: frozenset[str] = frozenset()
         self._sought = ""
-        self._wanted: str | None = self._look.experiment or None
-        """The experiment to move the cursor to once it is read."""
 
     @property
     def place(self) -> str:
@@ -122,6 +120,10 @@ class QueueScreen(GoeScreen):
         yield Static(id="alerts", markup=False, classes="-empty")
         yield Static(id="detail", markup=False)
         yield KeyLine()
+
+    def on_mount(self) -> None:
+        """The cursor is to stand where it stood."""
+        self.query_one(KeyTable).want(self._look.experiment)
 
     def readers(self) -> dict[str, Reader]:
         """The file and its runs."""
@@ -168,9 +170,6 @@ class QueueScreen(GoeScreen):
         dark = self.app.current_theme.dark
         rows = self._rows.items()
         table.show(headings, {key: cells_of(each, headings, signs.get(key, ""), dark=dark) for key, each in rows})
-        if self._wanted in self._rows:
-            table.move_cursor(row=list(self._rows).index(self._wanted), animate=False)
-            self._wanted = None
         chosen = [f"{len(self._marked)} marked"] if self._marked else []
         chosen += [f"{len(self._found)} found"] if self._sought else []
         say(self.query_one("#top", Static), headline(facts, time.time(), chosen, self.size.width))
@@ -372,7 +371,7 @@ class QueueScreen(GoeScreen):
 
     def _asked(self, values: dict[str, str] | None) -> None:
         if values is not None:
-            self._wanted = values.get("name")
+            self.query_one(KeyTable).want(values.get("name"))
             self._look_again()
 
     def _look_again(self) -> None:

@@ -21,7 +21,7 @@ from tui.screens.base import say
 from tui.screens.checkpoints import CheckpointsPane
 from tui.screens.choose import ChooseScreen
 from tui.screens.histogram import HistogramScreen
-from tui.session import Session
+from tui.session import Place, Session
 from tui.widgets.attempts import attempt_cells, attempt_headings
 from tui.widgets.chartgrid import ChartGrid
 from tui.widgets.fields import FieldsView
@@ -110,8 +110,7 @@ class RunScreen(RunControl):
         self._overview = Overview()
         self._wants_diff = False
         self._log = LogReader(view.run.log_file)
-        self._only = ""
-        """The pane chosen by the user; empty for all, or the first where they don't fit."""
+        self._place = session.places.setdefault(view.run_id, Place())
 
     def compose(self) -> ComposeResult:
         """Head, pane titles, panes, keys."""
@@ -133,7 +132,11 @@ class RunScreen(RunControl):
 
     def on_mount(self) -> None:
         """The list's last word, until the first detail comes."""
+        for table in self.query(KeyTable):
+            table.want(self._place.rows.get(table.id or ""))
         self._arrange()
+        if self._shown() == "all" and self._place.focus:
+            self.query_one(f"#{self._place.focus}").focus()
         self.show_detail(RunDetail(self._view, 0.0 if self._view.status is None else self._view.status.updated))
 
     @property
@@ -231,7 +234,7 @@ class RunScreen(RunControl):
     def action_only(self, pane: str) -> None:
         """Show one pane alone, or all."""
         if not pane or pane in self._panes():
-            self._only = pane
+            self._place.pane = pane
             self._arrange()
 
     def action_seek(self) -> None:
@@ -254,7 +257,7 @@ class RunScreen(RunControl):
 
     def action_back(self) -> None:
         """One layer out: from a pane alone to all panes, from the page to the list."""
-        if self._only and self._roomy():
+        if self._place.pane and self._roomy():
             self.action_only("")
         else:
             self.action_back_out()
@@ -284,6 +287,16 @@ class RunScreen(RunControl):
         """The next match is wanted."""
         self._log.step(message.direction, message.place)
         self._read_log()
+
+    def on_data_table_row_highlighted(self, message: KeyTable.RowHighlighted) -> None:
+        """The cursor of a table moved."""
+        table = message.data_table
+        if isinstance(table, KeyTable) and table.id and table.row_key is not None:
+            self._place.rows[table.id] = table.row_key
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Something else takes the keys."""
+        self._place.focus = event.widget.id or ""
 
     def on_data_table_row_selected(self, message: KeyTable.RowSelected) -> None:
         """Enter, or a click on the cursor's row: the attempt's part of the log."""
@@ -325,7 +338,8 @@ class RunScreen(RunControl):
         return self.size.width >= _GRID_WIDTH and self.size.height >= _GRID_HEIGHT
 
     def _shown(self) -> str:
-        return self._only or ("all" if self._roomy() else PANES[0])
+        pane = self._place.pane
+        return pane if pane in self._panes() else "all" if self._roomy() else PANES[0]
 
     def _panes(self) -> tuple[str, ...]:
         config = self._view.config

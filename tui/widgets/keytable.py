@@ -65,6 +65,7 @@ class KeyTable(DataTable[Text]):
         super().__init__(id=id, cursor_type="row", cursor_foreground_priority="renderable")
         self._headings: tuple[Heading, ...] = ()
         self._shown: dict[str, tuple[Cell, ...]] = {}
+        self._wanted: str | None = None
 
     def watch_virtual_size(self) -> None:
         """Textual lets scroll bars stand that nothing needs, where the content is just as large as what they leave."""
@@ -80,6 +81,10 @@ class KeyTable(DataTable[Text]):
         keys = list(self._shown)
         return keys[self.cursor_row] if 0 <= self.cursor_row < len(keys) else None
 
+    def want(self, key: str | None) -> None:
+        """Move the cursor to the row of this key once there is one."""
+        self._wanted = key
+
     def show(self, headings: Sequence[Heading], rows: Mapping[str, tuple[Cell, ...]]) -> None:
         """Show these columns and rows; only cells that differ are drawn again."""
         headings = tuple(headings)
@@ -88,6 +93,9 @@ class KeyTable(DataTable[Text]):
         else:
             self._rebuild(headings, rows)
         self._shown = dict(rows)
+        if self._wanted is not None and self._wanted in rows:
+            self.move_cursor(row=list(rows).index(self._wanted), animate=False)
+            self._wanted = None
 
     def _update(self, rows: Mapping[str, tuple[Cell, ...]]) -> None:
         for key, cells in rows.items():
