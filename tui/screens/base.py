@@ -67,6 +67,11 @@ class GoeScreen(Screen[None]):
         """Where nothing may be changed from here, every `change_…` is refused and left out of the keys."""
         return super().check_action(action, parameters) if self.session.allows(action) else False
 
+    def action_back(self) -> None:
+        """Leave the screen, unless another is above it or it is being left already."""
+        if self.is_active:
+            self.dismiss()
+
     def render(self) -> RenderableType:
         """The screen's ground; one line on it where the terminal is too small for the rest."""
         return TOO_SMALL if is_too_small(self.app.size) else super().render()

@@ -126,11 +126,6 @@ class ChartsScreen(GoeScreen):
         self.query_one(ChartGrid).set_look(self._look)
         self._show()
 
-    def action_back(self) -> None:
-        """Leave the charts."""
-        if self.is_active:
-            self.dismiss()
-
 
 def _member(view: RunView) -> Member:
     config = view.config

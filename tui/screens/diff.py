@@ -116,10 +116,6 @@ class DiffScreen(GoeScreen):
         self.session.memory.store("diff", self._looks)
         self._show()
 
-    def action_back(self) -> None:
-        """Leave."""
-        self.dismiss()
-
 
 def _cells(line: DiffLine) -> tuple[Cell, ...]:
     style = "dim" if line.same else ""

@@ -94,11 +94,6 @@ class HistogramScreen(GoeScreen):
             self._choice = choice
             self.session.poller.follow(READER, HistogramReader(self._view.run, choice))
 
-    def action_back(self) -> None:
-        """Leave the histograms."""
-        if self.is_active:
-            self.dismiss()
-
 
 def printable_lines(text: str) -> str:
     """Each line as it can be shown."""

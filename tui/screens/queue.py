@@ -414,8 +414,8 @@ class QueueScreen(GoeScreen):
             self._marked = frozenset()
             self._fill()
         else:
-            self.dismiss()
+            super().action_back()
 
     def action_leave(self) -> None:
         """Leave the page."""
-        self.dismiss()
+        super().action_back()

@@ -53,7 +53,3 @@ class QueueLogScreen(GoeScreen):
         """The log was read."""
         if isinstance(what, QueueLog):
             say(self.query_one("#lines", Static), "\n".join(map(clean_line, what.lines)) or EMPTY)
-
-    def action_back(self) -> None:
-        """Leave the log."""
-        self.dismiss()

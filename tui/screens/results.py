@@ -155,7 +155,7 @@ class ResultsScreen(GoeScreen):
         if self.has_class("-asking"):
             self._end_asking()
         else:
-            self.dismiss()
+            super().action_back()
 
     # --- choosing
 

@@ -181,7 +181,7 @@ class RunScreen(RunControl):
         listed = any(view.run_id == self._view.run_id for view in overview.views)
         if self.is_active and not (listed or overview.problem or overview.unread):  # else what is above is left first
             self.notify(f"{self._view.run_id} is gone: its folder was removed", severity="warning", markup=False)
-            self.action_back_out()
+            super().action_back()
 
     def show_detail(self, detail: RunDetail) -> None:
         """The open run was read."""
@@ -260,12 +260,7 @@ class RunScreen(RunControl):
         if self._place.pane and self._roomy():
             self.action_only("")
         else:
-            self.action_back_out()
-
-    def action_back_out(self) -> None:
-        """Leave the page."""
-        if self.is_active:
-            self.dismiss()
+            super().action_back()
 
     def _read_log(self) -> None:
         if self.is_attached:  # a last message may come after the page was left

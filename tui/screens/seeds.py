@@ -134,10 +134,6 @@ class SeedsScreen(GoeScreen):
         else:
             self.notify("This run was not made yet: it has no page", severity="warning")
 
-    def action_back(self) -> None:
-        """Leave."""
-        self.dismiss()
-
 
 def _by_id(overview: Overview | None) -> dict[str, RunView]:
     return {} if overview is None else {view.run_id: view for view in overview.views}

@@ -177,7 +177,3 @@ class SystemScreen(GoeScreen):
         self.session.memory.store("system", SystemLook(self._order))
         if self._facts is not None:
             self._fill()
-
-    def action_back(self) -> None:
-        """Leave the page."""
-        self.dismiss()
