@@ -28,6 +28,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -94,31 +95,24 @@ class _Folder(Protocol):
     path: Path
 
 
-class _Inside:
+def _inside(name: str) -> "cached_property[Path]":
     """A place in a folder, made when it is first asked for: of thousands of listed runs few are ever asked for all."""
 
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._attribute = name
+    def place(folder: _Folder) -> Path:
+        return folder.path / name
 
-    def __set_name__(self, owner: type, attribute: str) -> None:
-        self._attribute = attribute
-
-    def __get__(self, folder: _Folder, owner: type) -> Path:
-        place: Path = folder.path / self._name
-        folder.__dict__[self._attribute] = place  # found there from now on, before this is asked again
-        return place
+    return cached_property(place)
 
 
 class Attempt:
     """One start of a run."""
 
-    launch_file = _Inside("launch.json")
-    status_file = _Inside("status.json")
-    exit_file = _Inside("exit.json")
-    stop_file = _Inside("stop")
-    paused_file = _Inside("paused")
-    retry_file = _Inside("retry")
+    launch_file = _inside("launch.json")
+    status_file = _inside("status.json")
+    exit_file = _inside("exit.json")
+    stop_file = _inside("stop")
+    paused_file = _inside("paused")
+    retry_file = _inside("retry")
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -157,16 +151,16 @@ class Attempt:
 class RunDir:
     """Paths and plain reads of one run's directory."""
 
-    config_file = _Inside("config.json")
-    queued_file = _Inside("queued.json")
-    held_file = _Inside("held")
-    env_file = _Inside("env.json")
-    patch_file = _Inside("code.patch")
-    metrics_file = _Inside("metrics.jsonl")
-    log_file = _Inside("train.log")
-    checkpoints = _Inside("checkpoints")
-    eval = _Inside("eval")
-    attempts_dir = _Inside("attempts")
+    config_file = _inside("config.json")
+    queued_file = _inside("queued.json")
+    held_file = _inside("held")
+    env_file = _inside("env.json")
+    patch_file = _inside("code.patch")
+    metrics_file = _inside("metrics.jsonl")
+    log_file = _inside("train.log")
+    checkpoints = _inside("checkpoints")
+    eval = _inside("eval")
+    attempts_dir = _inside("attempts")
 
     def __init__(self, path: Path) -> None:
         self.path = path
