@@ -266,6 +266,8 @@ class QueueFacts:
     """Experiments with a problem in what is saved now, and the line of its first."""
     missing: bool = False
     """Whether there is no such file."""
+    line: int = 1
+    """Of the file, the one of the first problem."""
 
 
 @dataclass(frozen=True, slots=True)

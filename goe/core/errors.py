@@ -44,9 +44,16 @@ class UserError(GoeError):
 class ConfigError(UserError):
     """One or more problems in a queue file or on the command line, one line each."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[str], findings: Iterable[tuple[int, str]] = ()) -> None:
+        """`findings`: of problems in a text, the line and the words of each, without the name of the file."""
         self.problems = tuple(problems)
+        self.findings = tuple(findings)
         super().__init__("\n".join(self.problems))
+
+    @property
+    def line(self) -> int:
+        """Of the first problem in its text; 1 where it is at none."""
+        return self.findings[0][0] if self.findings else 1
 
 
 class DataError(UserError):

@@ -343,9 +343,8 @@ def _problems(text: str, path: Path) -> Iterator[tuple[int, str]]:
     try:
         parse_queue(text, path)
     except ConfigError as error:
-        for problem in error.problems:
-            line, finding = re.split(r"(?::\d+)?: ", problem.removeprefix(f"{path}:"), maxsplit=1)
-            yield int(line), re.sub(r" at line \d+", "", finding)
+        for line, finding in error.findings:
+            yield line, re.sub(r" at line \d+", "", finding)
 
 
 def _said_of(text: str, line: int) -> str:

@@ -94,7 +94,9 @@ def _reader(text: str, path: Path) -> "_Reader":
     try:
         table = tomli.loads(text)
     except tomli.TOMLDecodeError as error:
-        raise ConfigError([f"{path}:{error.lineno}:{error.colno}: not valid TOML: {error.msg}"]) from None
+        finding = f"not valid TOML: {error.msg}"
+        problem = f"{path}:{error.lineno}:{error.colno}: {finding}"
+        raise ConfigError([problem], [(error.lineno, finding)]) from None
     return _Reader(path, text, table)
 
 
@@ -149,7 +151,8 @@ class _Reader:
 
     def _raise_problems(self) -> None:
         if self.problems:
-            raise ConfigError([f"{self.path}:{line}: {text}" for line, text in sorted(self.problems)])
+            found = sorted(self.problems)
+            raise ConfigError([f"{self.path}:{line}: {text}" for line, text in found], found)
 
     def gather(self) -> tuple[Job, ...]:
         """The jobs as far as they can be read, not yet tied to each other."""

@@ -60,6 +60,8 @@ class QueueReader:
         self._version = _Version()
         self._problems: tuple[str, ...] = ()
         self._faults: tuple[tuple[str, int], ...] = ()
+        self._line = 1
+        """Of the first problem."""
         self._grounds: tuple[_Version, tuple[str, ...], dict[str, Seen]] | None = None
         """What the last facts were made of."""
         self._rests = False
@@ -90,12 +92,12 @@ class QueueReader:
         try:
             text = read_queue(self._queue).text
         except ConfigError as error:
-            self._problems, self._faults = error.problems, ()
+            self._problems, self._faults, self._line = error.problems, (), error.line
             return
         try:
             self._version, self._problems, self._faults = _version(text, self._queue), (), ()
         except ConfigError as error:
-            self._problems, self._faults = error.problems, _faults(text, error.problems, self._queue)
+            self._problems, self._faults, self._line = error.problems, _faults(text, error), error.line
             if not self._version.jobs:
                 self._version = _names_alone(text)
 
@@ -112,7 +114,8 @@ class QueueReader:
             members[number].append(run_id)
         listed = tuple(now.queued(entry, ids) for entry, ids in zip(version.entries, members, strict=True))
         missing = bool(self._problems) and self._stamp is None
-        return QueueFacts(listed, self._problems, mark, _slots(version.options, mark), self._faults, missing)
+        slots = _slots(version.options, mark)
+        return QueueFacts(listed, self._problems, mark, slots, self._faults, missing, self._line)
 
     def _live(self, seen: Mapping[str, Seen]) -> list[RunView]:
         """Every live run of the folder, also those that are not of this file: they take slots too."""
@@ -158,17 +161,11 @@ def _names_alone(text: str) -> _Version:
         return _Version()
 
 
-def line_of(problem: str, path: Path) -> int | None:
-    """The line of the file that a problem of it is at, where it says one."""
-    found = problem.removeprefix(f"{path}:").partition(":")[0]
-    return int(found) if found.isdecimal() else None
-
-
-def _faults(text: str, problems: Sequence[str], path: Path) -> tuple[tuple[str, int], ...]:
+def _faults(text: str, error: ConfigError) -> tuple[tuple[str, int], ...]:
     """The experiments that problems stand in, each with the line of its first; none where the text is no TOML."""
     found: dict[str, int] = {}
     entries = _names_alone(text).entries
-    for line in filter(None, (line_of(problem, path) for problem in problems)):
+    for line, _ in error.findings:
         names = [entry.name for entry in entries if entry.line <= line]
         if names:
             found[names[-1]] = min(line, found.get(names[-1], line))

@@ -21,7 +21,7 @@ from goe.launch.detached import stop_queue
 from tui.faults import told
 from tui.messages import Queued, QueueFacts
 from tui.reading.base import Reader
-from tui.reading.queue import QueueReader, line_of
+from tui.reading.queue import QueueReader
 from tui.screens.base import GoeScreen, say
 from tui.screens.confirm import ConfirmScreen, MessageScreen
 from tui.screens.editor import edit_file
@@ -296,8 +296,7 @@ class QueueScreen(GoeScreen):
         current, facts = self._current, self._facts
         line = current.line if current else 1
         if facts is not None and facts.problems:
-            first = line_of(facts.problems[0], self.session.queue) or 1
-            line = dict(facts.faults).get(current.name if current else "", first)
+            line = dict(facts.faults).get(current.name if current else "", facts.line)
         self._in_editor(line)
 
     def _in_editor(self, line: int) -> None:
@@ -312,10 +311,8 @@ class QueueScreen(GoeScreen):
         self._look_again()
 
     def _after_editor(self, error: ConfigError) -> None:
-        path = self.session.queue
-        question = ConfirmScreen(*problems_in(path, error.problems), "Back to the editor")
-        line = line_of(error.problems[0], path) or 1
-        self.app.push_screen(question, lambda agreed: self._in_editor(line) if agreed else None)
+        question = ConfirmScreen(*problems_in(self.session.queue, error.problems), "Back to the editor")
+        self.app.push_screen(question, lambda agreed: self._in_editor(error.line) if agreed else None)
 
     @property
     def _chosen(self) -> list[Queued]:

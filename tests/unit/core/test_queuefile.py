@@ -231,6 +231,19 @@ def test_the_line_of_a_problem_survives_multi_line_values() -> None:
     assert [problem.split(":")[1] for problem in problems(text)] == ["7", "9"]
 
 
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [(HEAD + "lrr = 1\n", 3, "unknown key"), (HEAD + "lr = \n", 3, "not valid TOML: Invalid value")],
+)
+def test_a_problem_carries_its_line(text: str, line: int, words: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_queue(text, Path("a:7: b.toml"))
+    ((found, finding),) = caught.value.findings
+    assert found == caught.value.line == line
+    assert words in finding
+    assert ConfigError(["elsewhere"]).line == 1
+
+
 def test_two_variants_with_one_name_are_not_one_when_seeds_differ() -> None:
     assert len(queue(HEAD + "seeds = [0, 10, 2]\n").runs) == 3
 
