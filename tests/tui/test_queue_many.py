@@ -60,7 +60,7 @@ def seat(lab: Lab, wait_until: Wait) -> Sit:
             user = Seat(app, pilot, wait_until, lab.queue)
             await pilot.press("Q")
             await user.at(QueueScreen)
-            await user.wait(lambda: user.page._facts)
+            await user.wait(lambda: user.page.facts)
             yield user
 
     return sit

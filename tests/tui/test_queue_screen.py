@@ -99,7 +99,7 @@ def seat(lab: Lab, wait_until: Wait) -> Sit:
             user = Seat(app, pilot, wait_until, lab)
             await pilot.press("Q")
             await user.at(QueueScreen)
-            await user.wait(lambda: app.screen._facts)
+            await user.wait(lambda: app.screen.facts)
             yield user
 
     return sit
@@ -434,11 +434,11 @@ async def test_readonly_changes_nothing(lab: Lab, seat: Sit) -> None:
 async def test_every_size_and_any_name(lab: Lab, seat: Sit, size: tuple[int, int]) -> None:
     async with seat(*size) as user:
         lab.queue.write_text(TEXT.replace('"kept"', '"ключ-[b]-\\u0007\\t"', 1))  # no folder can be called so
-        await user.wait(lambda: user.app.screen._facts.problems)
+        await user.wait(lambda: user.app.screen.facts.problems)
         await user.pilot.press("i", "escape", "D", "n", "S", "escape", "L", "escape")
         await user.at(QueueScreen)
         lab.queue.write_text("")
-        await user.wait(lambda: "no experiment" in user.app.screen._facts.problems[0])
+        await user.wait(lambda: "no experiment" in user.app.screen.facts.problems[0])
 
 
 async def test_a_broken_file_of_odd_names(lab: Lab, wait_until: Wait) -> None:
