@@ -6,7 +6,6 @@ To take over what has changed: GOE_SNAPSHOTS=accept pytest tests/tui/test_snapsh
 import asyncio
 import difflib
 import os
-import string
 import time
 import zlib
 from collections import Counter
@@ -79,6 +78,9 @@ def there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
         yield filled
 
 
+LETTERS = [letter for letter in map(chr, range(0x250)) if letter.isalnum()]
+
+
 def picture(user: User) -> str:
     """The screen as text, then a sign for each cell's style, blank for the commonest, then what the signs stand for."""
     system = user.app.console._color_system or ColorSystem.TRUECOLOR
@@ -109,20 +111,19 @@ def shade(color: Color | None, system: ColorSystem) -> str:
 
 def signs_for(counted: Counter[str]) -> dict[str, str]:
     """A sign for each style, mostly the same whatever else is on the screen."""
-    letters = string.ascii_letters + string.digits
     (ground, _), *_ = counted.most_common(1)
     signs = {ground: " "}
     for style in sorted(counted.keys() - {ground}):
-        place = zlib.crc32(style.encode())
-        while letters[place % len(letters)] in signs.values():
+        place = zlib.crc32(style.encode()) % 62
+        while LETTERS[place] in signs.values():
             place += 1
-        signs[style] = letters[place % len(letters)]
+        signs[style] = LETTERS[place]
     return signs
 
 
-async def settled(user: User, known: str | None) -> str:
+async def settled(user: User, known: str) -> str:
     """The screen once it looks as known, or doesn't change any more."""
-    app, seen, strips = user.app, "", None
+    app, strips, seen = user.app, user.strips(), picture(user)
     since = begun = time.monotonic()
     while seen != known and time.monotonic() - since < QUIET_S:
         assert time.monotonic() - begun < LONGEST_S, f"it never stands still:\n{seen}"
@@ -137,15 +138,13 @@ async def settled(user: User, known: str | None) -> str:
 async def compare(user: User, name: str) -> None:
     """The screen is as stored, or is stored."""
     file = STORED / f"{name}.txt"
-    known = file.read_text(encoding="utf-8") if file.exists() and not ACCEPT else None
+    known = file.read_text(encoding="utf-8") if file.exists() and not ACCEPT else ""
     seen = await settled(user, known)
     if ACCEPT:
         STORED.mkdir(exist_ok=True)
         file.write_text(seen, encoding="utf-8")
     elif seen != known:
-        lines = list(
-            difflib.unified_diff((known or "").splitlines(), seen.splitlines(), "stored", "seen", lineterm="", n=0)
-        )
+        lines = list(difflib.unified_diff(known.splitlines(), seen.splitlines(), "stored", "seen", lineterm="", n=0))
         how = "GOE_SNAPSHOTS=accept pytest tests/tui/test_snapshots.py"
         pytest.fail("\n".join([f"{file.name}:", *lines[:80], f"If it should look so: {how}"]), pytrace=False)
 
