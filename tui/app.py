@@ -97,6 +97,7 @@ class GoeApp(App[None]):
         scrollbar-corner-color: $background;
     }
     VerticalScroll, OptionList { scrollbar-size: 1 1; }
+    OptionList { text-wrap: nowrap; text-overflow: ellipsis; }
     Button.-textual-compact {
         min-width: 0;
         padding: 0 1;
@@ -106,6 +107,8 @@ class GoeApp(App[None]):
         &:nocolor:focus { text-style: bold reverse; }
     }
     CommandPalette SearchIcon { display: none; }
+    CommandPalette #--container { margin-top: 1; }  /* further down its list, 70 % high, leaves the screen */
+    CommandPalette.-short #--container { margin-top: 0; }
     .-sixteen {
         RowList > .rowlist--cursor { text-style: reverse; }
         ResultsTable > .results--cursor { text-style: reverse; }
@@ -206,7 +209,12 @@ class GoeApp(App[None]):
         await super().on_event(event)
 
     def on_resize(self, event: events.Resize) -> None:
-        """The palette hides and shows itself, whatever style sheets say."""
+        """The palette hides and shows itself, whatever style sheets say.
+
+        Textual forgets its own timer of 8 ms where the process is held up as that starts, and this resize and all later
+        ones with it.
+        """
+        self.set_timer(0.5, self._check_resize)
         if is_too_small(event.size) and isinstance(self.screen, CommandPalette):
             self.screen.dismiss()
 

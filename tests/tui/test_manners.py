@@ -1,8 +1,10 @@
 """The dashboard's manners: help and palette from the bindings, sizes, what is remembered, what --readonly refuses."""
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -256,6 +258,19 @@ async def test_too_small_a_terminal_says_what_it_needs(run_with_curves: Lab, sea
         await user.pilot.resize_terminal(20, 5)
         await user.press("q")
         await user.wait(lambda: not user.app.is_running)
+
+
+async def test_a_resize_is_heeded_where_the_machine_stalls(lab: Lab, seat: Sit) -> None:
+    lab.running()
+    async with seat() as user:
+        await user.choose("goe-s1")
+        stalls = count()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("textual._time.get_time", lambda: time.monotonic() + next(stalls) / 50)
+            await user.pilot.resize_terminal(80, 24)
+        await user.wait(lambda: len(user.screen().splitlines()) == 24)
+        await user.pilot.resize_terminal(60, 20)
+        await user.wait(lambda: len(user.screen().splitlines()) == 20)
 
 
 async def test_resized_while_data_streams_in(run_with_curves: Lab, seat: Sit) -> None:
