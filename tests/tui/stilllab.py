@@ -75,6 +75,7 @@ after = ["goe"]
 name = "hot"
 hold = true
 """
+MISTAKEN = QUEUE.replace('method = "baseline"', 'method = "baselin"')
 
 
 @contextmanager
@@ -124,10 +125,10 @@ def fill(lab: Lab) -> None:
     lab.ended(spiral)
     write_surface(spiral, "last", (np.linalg.norm(grid(), axis=1) < 12).astype(np.float32) / 2 + 0.5)
     write_json(first.env_file, environment())
+    first.queued_file.unlink()  # it names the code of the day
     lab.queue.write_text(QUEUE)
-    lab.queue.with_name("mistaken.toml").write_text(QUEUE.replace('"baseline"\n\n', '"baselin"\n\n'))
     me = msgspec.structs.asdict(myself())
-    write_json(lab.runs / ".queue.json", QueueMark(**me, queue=str(lab.queue), since=NOW - 600))
+    write_json(lab.runs / ".queue.json", QueueMark(**me, queue=str(lab.queue.absolute()), since=NOW - 600))
     queue_log(lab.runs).write_text(
         "".join(f"07:{minute}:00  goe-s{minute % 2 + 1}: started\n" for minute in range(30, 60))
     )

@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 from rich.style import Style
 from runfolder import Lab
-from stilllab import still
+from stilllab import MISTAKEN, still
 from user import User, Wait
 
 from tui.app import DARK, LIGHT, GoeApp
@@ -60,14 +60,15 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "seeds": ("t", "?±", "enter", "?seed"),
     "queue": ("Q", "?at work"),
     "mistakes": ("Q", "?baselin"),
-    "editor": ("Q", "?baselin", "e", "?Back to the editor"),
+    "editor": ("Q", "?baselin", "e", "?Edit again"),
     "form": ("Q", "?at work", "enter", "?name"),
     "queue-log": ("Q", "?at work", "L", "?07:59"),
     "system": ("u", "?A6000"),
     "welcome": ("?No runs",),
 }
-FOLDERS = {"welcome": "none"}
-QUEUES = {"mistakes": "mistaken.toml", "editor": "mistaken.toml"}
+LETTERS = [letter for letter in map(chr, range(0x250)) if letter.isalnum()]
+"""What stands for styles; the first 62 are plain."""
+MISTAKES = ("mistakes", "editor")
 LOOKS = ("light", "sixteen", "no-color")
 LOOKED_AT = ("runs", "charts", "confirm", "form", "results")
 
@@ -76,9 +77,6 @@ LOOKED_AT = ("runs", "charts", "confirm", "form", "results")
 def there(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     with still(lab, monkeypatch) as filled:
         yield filled
-
-
-LETTERS = [letter for letter in map(chr, range(0x250)) if letter.isalnum()]
 
 
 def picture(user: User) -> str:
@@ -106,7 +104,8 @@ def spelled(style: Style | None, system: ColorSystem, *, blank: bool) -> str:
 
 def shade(color: Color | None, system: ColorSystem) -> str:
     """As a terminal with so many colours shows it."""
-    return "default" if color is None else color.downgrade(system).name
+    found = (color or Color.default()).downgrade(system)
+    return Color.from_ansi(found.number).name if found.number is not None else found.name
 
 
 def signs_for(counted: Counter[str]) -> dict[str, str]:
@@ -151,7 +150,9 @@ async def compare(user: User, name: str) -> None:
 
 @pytest.mark.parametrize("name", SCREENS)
 async def test_a_screen_looks_as_before(there: Lab, wait_until: Wait, name: str) -> None:
-    app = GoeApp(Path(FOLDERS.get(name, there.runs)), Path(QUEUES.get(name, there.queue)))
+    if name in MISTAKES:
+        there.queue.write_text(MISTAKEN)
+    app = GoeApp(Path("none") if name == "welcome" else there.runs, there.queue)
     async with app.run_test(size=SIZES[0]) as pilot:
         user = User(app, pilot, wait_until)
         await user.follow(*SCREENS[name])

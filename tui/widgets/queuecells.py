@@ -35,9 +35,10 @@ def headings_for(experiments: Sequence[Queued], width: int, *, signed: bool = Fa
     states = max((len(states_text(each)) for each in experiments), default=0)
     runs = Heading("runs", min(max(states, _SHORT), _LONG, width // 3) if wordy else _SHORT)
     chosen = [runs]
-    longest = max((len(each.name) for each in experiments), default=0) + (_SIGN if signed else 0)
-    wanted = max(_LEAST, min(longest, _NAME_MAX, width // 3))
-    name = min(wanted, max(_LEAST, width - runs.width - _WHY - 3 * _GAP))
+    before = _SIGN if signed else 0
+    longest = max((len(each.name) for each in experiments), default=0) + before
+    wanted = max(_LEAST + before, min(longest, _NAME_MAX, width // 3))
+    name = min(wanted, max(_LEAST + before, width - runs.width - _WHY - 3 * _GAP))
     free = width - name - runs.width - 3 * _GAP
     for heading in (Heading("pri", _PRIORITY, right=True), Heading("ETA", _ETA, right=True)):
         if free - heading.width - _GAP >= _WHY:
