@@ -133,7 +133,7 @@ class QueueControl(GoeScreen):
         self._look_again()
 
     def _after_editor(self, error: ConfigError) -> None:
-        question = ConfirmScreen(*problems_in(self.session.queue, error.problems), "Back to the editor")
+        question = ConfirmScreen(*problems_in(self.session.queue, error.problems), "Edit again")
         self.app.push_screen(question, lambda agreed: self._in_editor(error.line) if agreed else None)
 
     def _are_named(self, chosen: Sequence[Queued]) -> bool:
