@@ -33,6 +33,8 @@ PRESSED: dict[str, dict[str, str]] = {
             "G down end enter escape g h home j k l left right up"
         ),
         "test_chart::test_zoom_and_pan_by_keys_are_those_of_all_charts": "0 Z i shift+left shift+right z",
+        "test_chart::test_zoom_and_pan_along_y_are_those_of_the_chart": "V shift+down shift+up v",
+        "test_chart::test_outliers_out_of_view_by_a_key": "o",
         "test_charts_screen::test_the_look_is_remembered": "X s y",
     },
     "ChartsScreen": {
@@ -117,6 +119,7 @@ PRESSED: dict[str, dict[str, str]] = {
     },
     "ResultsScreen": {
         "test_results_screen::test_filter": "0 escape f slash",
+        "test_results_screen::test_sorted_by_a_column_and_remembered": "O o",
         "test_results_screen::test_score_test_sets_checkpoint_and_protocol": "C T s",
         "test_results_screen::test_the_papers_layout_and_figures": "P b c",
         "test_results_screen::test_readonly_writes_no_file": "Y m",

@@ -67,7 +67,7 @@ def seat(lab: Lab, wait_until: Wait) -> Sit:
         async with app.run_test(size=(width, height), notifications=True) as pilot:
             user = Seat(app, pilot, wait_until)
             await user.at(RunsScreen)
-            if runs:
+            if any(lab.runs.glob("*/config.json")):
                 await user.wait(lambda: app.screen.query_one(RunTable).row_count and app.screen.views)
                 await user.wait(lambda: app.screen.query_one(RunTable).has_focus)
             yield user
@@ -448,7 +448,7 @@ async def test_a_line_of_the_table_of_results(lab: Lab, seat: Sit) -> None:
         await user.leads("t", to=ResultsScreen)
         table = user.app.screen.query_one(ResultsTable)
         await user.wait(lambda: table.display and len(table._rows) == 40)  # beside the mean over one test set
-        page = table.size.height - 2
+        page = table.scrollable_content_region.height - 2
         for key, place in (
             ("j", 1), ("down", 2), ("k", 1), ("up", 0), ("G", 39), ("g", 0), ("end", 39), ("home", 0),
             ("pagedown", page), ("ctrl+f", 2 * page), ("pageup", page), ("ctrl+b", 0), ("tab", 20), ("shift+tab", 0),
