@@ -66,6 +66,20 @@ async def test_only_rows_in_view_are_made() -> None:
         assert rows.cursor_row == 12
 
 
+async def test_more_rows_lay_nothing_out_and_can_be_scrolled_to() -> None:
+    app = OneList(50)
+    async with app.run_test(size=(40, 12)) as pilot:
+        await pilot.pause()
+        rows = app.query_one(RowList)
+        app.keys = [str(place) for place in range(500)]
+        rows.show(HEADINGS, app.keys, app.row)
+        assert not rows._layout_required
+        assert rows.vertical_scrollbar.window_virtual_size == 501
+        await pilot.press("G")
+        await pilot.pause()
+        assert rows.render_line(11).text.startswith("▎ row 499")
+
+
 async def test_the_cursor_stays_on_its_key_through_any_change() -> None:
     app = OneList(50)
     async with app.run_test(size=(40, 12)) as pilot:

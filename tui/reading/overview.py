@@ -16,8 +16,8 @@ from tui.messages import Overview
 from tui.reading.base import guarded
 from tui.reading.turns import Turns
 
-FIRST_S, SLICE_S = 0.03, 0.1
-"""Of the first reads of a large folder, so that a screenful is there at once, and keys are answered meanwhile."""
+FIRST_S, SLICE_S = 0.03, 0.3
+"""Of the first reads of a large folder: a screenful is there at once, and each news after it repaints the screen."""
 NEXT, TURN = 50, 150
 """Runs that are looked at in every read because a queue may start them soon, and how many of all others in turn."""
 AGAIN_S = 30.0

@@ -64,7 +64,7 @@ class RunsScreen(RunControl):
         #detail.-alert { color: $text-warning; }
         #alerts { height: auto; max-height: 4; padding: 0 1; color: $text-warning; }
         #foot { height: 1; padding: 0 1; }
-        #summary { width: 1fr; text-wrap: nowrap; text-overflow: ellipsis; }
+        #summary { width: 1fr; height: 1; text-wrap: nowrap; text-overflow: ellipsis; }
         #machine { width: auto; padding-left: 2; color: $text-muted; }
         &.-short #top { display: none; }
         &.-short #alerts, &.-short #detail { max-height: 1; text-wrap: nowrap; text-overflow: ellipsis; }

@@ -139,7 +139,10 @@ class RowList(ScrollView, can_focus=True):
         if not self._has(before, key):
             last = max(0, len(self._keys) - 1)
             self._cursor = self._keys.index(key) if key is not None and key in self._keys else min(before, last)
-        if size != self.virtual_size:
+        if size.height > self.virtual_size.height > self.size.height > 0:
+            self.set_reactive(RowList.virtual_size, size)  # set as usual, it would lay out and repaint the whole screen
+            self.vertical_scrollbar.window_virtual_size = size.height
+        elif size != self.virtual_size:
             self.virtual_size = size
         if self._cursor != before and not still:
             self.scroll_to(y=self.scroll_y + self._cursor - before, animate=False, immediate=True)
