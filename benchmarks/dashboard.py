@@ -10,43 +10,27 @@ that wandb itself logs, without a network, with the same steps and metrics.
 import argparse
 import os
 import platform
-import pty
 import random
-import select
 import shutil
-import subprocess
-import sys
 import tempfile
-import termios
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Self
 
 from curves import record
-from panes import Pane
-from runlist import ROOT, make
+from leet import Leet
+from link import NARROW, Link, command
+from panes import Pane, has_braille
+from runlist import make
 
 from goe.core.records import Metric, Status, metric_line
 from goe.core.rundir import RunDir, write_json
 
 LIVE = 4
 """Runs that `make` leaves at work; the first in the list."""
-LINK = 8000
-"""Bytes a second of a link of 64 kbit/s."""
-LEET_LOG = """
-import math, random, sys, time, wandb
-steps, pause = int(sys.argv[1]), float(sys.argv[2])
-run = wandb.init(project="p", mode="offline", settings=wandb.Settings(silent=True, console="off", x_disable_stats=True))
-for step in range(1, steps + 1):
-    run.log({name: 2 * math.exp(-3 * step / steps) + 0.1 * random.random()
-             for name in ("loss", "loss/ce", "loss/oe", "loss/mix", "filter/rate")}, step=step)
-    time.sleep(pause)
-run.finish()
-"""
 
 
 class Report:
@@ -82,9 +66,8 @@ def verdict(found: float, bar: float | None, unit: str, scale: float) -> str:
 
 def goe(runs: Path) -> Pane:
     """`goe tui` on a folder, its memory in the folder too."""
-    env = {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(runs.parent / "state"), "TERM": "tmux-256color"}
-    queue = runs.parent / "experiments.toml"
-    return Pane([sys.executable, "-m", "cli", "tui", "--runs", str(runs), "--queue", str(queue)], env)
+    argv, env = command(runs)
+    return Pane(argv, env | {"TERM": "tmux-256color"})
 
 
 @contextmanager
@@ -102,7 +85,7 @@ def first(text: str) -> bool:
     return "e0000" in text and "running" in text
 
 
-def first_frames(report: Report, labs: dict[int, Path], leet: "Leet | None", rounds: int) -> None:
+def first_frames(report: Report, labs: dict[int, Path], leet: Leet | None, rounds: int) -> None:
     report.title("Start of the program to the first useful frame, warm")
     found: dict[str, list[float]] = {}
     for _ in range(rounds):
@@ -118,7 +101,7 @@ def first_frames(report: Report, labs: dict[int, Path], leet: "Leet | None", rou
         report.times(what, times, 0.6 if "1,000" in what else None)
 
 
-def idle(report: Report, labs: dict[int, Path], leet: "Leet | None", seconds: float) -> None:
+def idle(report: Report, labs: dict[int, Path], leet: Leet | None, seconds: float) -> None:
     report.title(f"Nothing changes, for {seconds:.0f} s")
     pages = {"list": (), "run page": ("j",) * LIVE + ("Enter",), "results": ("t",), "queue": ("Q",), "system": ("u",)}
     for count, runs in labs.items():
@@ -185,7 +168,7 @@ def training(runs: Path) -> Iterator[None]:
         thread.join()
 
 
-def load(report: Report, runs: Path, leet: "Leet | None", seconds: float) -> None:
+def load(report: Report, runs: Path, leet: Leet | None, seconds: float) -> None:
     report.title(f"{LIVE} runs log 5 metrics once a second, for {seconds:.0f} s")
     for page, keys in {"list": [], "run page": ["Enter"], "their curves": [*["Space", "j"] * LIVE, "="]}.items():
         with training(runs), opened(goe(runs), first) as pane:
@@ -217,7 +200,7 @@ def freshness(report: Report, runs: Path, rounds: int) -> None:
         report.times(f"goe tui, {page}", times, 1.0, at=0.95)
 
 
-def keys(report: Report, runs: Path, leet: "Leet | None", rounds: int) -> None:
+def keys(report: Report, runs: Path, leet: Leet | None, rounds: int) -> None:
     report.title("A key to its answer on the screen")
     with opened(goe(runs), first) as pane:
         report.times("goe tui, list of 1,000 runs, j", [pane.answer("j") for _ in range(rounds)], 0.05, at=0.95)
@@ -227,7 +210,7 @@ def keys(report: Report, runs: Path, leet: "Leet | None", rounds: int) -> None:
             report.times("wandb leet, a chart's scale, y", [pane.answer("y") for _ in range(rounds)])
 
 
-def curves(report: Report, folder: Path, leet: "Leet | None", counts: Sequence[int]) -> None:
+def curves(report: Report, folder: Path, leet: Leet | None, counts: Sequence[int]) -> None:
     report.title("Start of the program to the whole curve of a run, 5 metrics")
     for steps in counts:
         runs = folder / f"curve-{steps}" / "runs"
@@ -259,11 +242,6 @@ def curves(report: Report, folder: Path, leet: "Leet | None", counts: Sequence[i
             report.say(
                 f"wandb leet, {steps:,} steps: start to the last change", f"{whole:.2f} s; {size:.0f} MiB resident"
             )
-
-
-def has_braille(text: str) -> bool:
-    """Whether a curve is drawn."""
-    return any("\u2801" <= letter <= "\u28ff" for letter in text)
 
 
 def reading(text: str) -> bool:
@@ -300,7 +278,7 @@ def big_log(report: Report, folder: Path) -> None:
 def narrow_link(report: Report, runs: Path, rounds: int) -> None:
     """The terminal takes 8,000 bytes a second, as over a slow line; what is sent is kept here, not in the pty."""
     report.title("Over a link of 64 kbit/s")
-    with training(runs), Link(runs) as link:
+    with training(runs), Link(runs, NARROW) as link:
         report.say("start to the first useful frame", f"{link.until(lambda sent: b'e0000' in sent, 30):.2f} s")
         link.until(lambda _: False, 6)
         times = []
@@ -313,90 +291,7 @@ def narrow_link(report: Report, runs: Path, rounds: int) -> None:
         size, begun = len(link.sent), time.perf_counter()
         link.until(lambda _: False, 15)
         rate = (len(link.sent) - size) / (time.perf_counter() - begun)
-        report.say("bytes/s of the list meanwhile", f"{rate:.0f}, {rate / LINK:.0%} of the link")
-
-
-class Link:
-    """`goe tui` on a pty that is read no faster than LINK."""
-
-    def __init__(self, runs: Path) -> None:
-        self.sent = b""
-        self._leader, follower = pty.openpty()
-        termios.tcsetwinsize(follower, (45, 160))
-        env = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "TERM": "xterm-256color",
-            "XDG_STATE_HOME": str(runs.parent / "s"),
-        }
-        argv = [sys.executable, "-m", "cli", "tui", "--runs", str(runs), "--queue", str(runs.parent / "x.toml")]
-        self._app = subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=env, cwd=ROOT)
-        os.close(follower)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._app.kill()
-        self._app.wait()
-        os.close(self._leader)
-
-    def press(self, key: bytes) -> None:
-        """Send a key."""
-        os.write(self._leader, key)
-
-    def until(self, enough: Callable[[bytes], bool], limit_s: float) -> float:
-        """Read until it is enough; seconds that took."""
-        begun = time.perf_counter()
-        while not enough(self.sent) and time.perf_counter() - begun < limit_s:
-            if select.select([self._leader], [], [], 0.02)[0]:
-                part = os.read(self._leader, 160)
-                self.sent += part
-                time.sleep(len(part) / LINK)
-        return time.perf_counter() - begun
-
-
-class Leet:
-    """W&B LEET and the logs it shows."""
-
-    def __init__(self, wandb: Path, folder: Path) -> None:
-        self._wandb, self._folder = wandb, folder
-        self.one = self.logged(1000)
-
-    @staticmethod
-    def shown(text: str) -> bool:
-        """Whether its charts are there."""
-        return "loss" in text and has_braille(text)
-
-    def pane(self, path: Path) -> Pane:
-        """LEET on one run."""
-        env = {"TERM": "tmux-256color", "WANDB_CONFIG_DIR": str(self._folder / "config")}
-        return Pane([str(self._wandb), "leet", str(path)], env)
-
-    def logged(self, steps: int) -> Path:
-        """A run with so many steps, whole."""
-        folder = self._folder / f"steps-{steps}"
-        self._log(folder, steps, 0).wait()
-        return next(folder.glob("wandb/offline-run-*"))
-
-    @contextmanager
-    def live(self, steps: int, pause_s: float) -> Iterator[Path]:
-        """A run that logs meanwhile."""
-        folder = self._folder / "live"
-        logger = self._log(folder, steps, pause_s)
-        try:
-            while not list(folder.glob("wandb/offline-run-*/*.wandb")):
-                time.sleep(0.2)
-            yield next(folder.glob("wandb/offline-run-*"))
-        finally:
-            logger.terminate()
-            logger.wait()
-
-    def _log(self, folder: Path, steps: int, pause_s: float) -> subprocess.Popen[bytes]:
-        folder.mkdir(parents=True)
-        env = {**os.environ, "WANDB_MODE": "offline", "WANDB_DIR": str(folder), "PYTHONPATH": ""}
-        argv = [str(self._wandb.with_name("python")), "-c", LEET_LOG, str(steps), str(pause_s)]
-        return subprocess.Popen(argv, env=env, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        report.say("bytes/s of the list meanwhile", f"{rate:.0f}, {rate / NARROW:.0%} of the link")
 
 
 def main() -> None:

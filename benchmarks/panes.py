@@ -107,3 +107,8 @@ class Pane:
         env = {name: value for name, value in os.environ.items() if name not in {"TMUX", "TMUX_PANE"}}
         command = ["tmux", "-u", "-S", self._socket, *argv]
         return subprocess.run(command, env=env, check=True, capture_output=True, text=True).stdout
+
+
+def has_braille(text: str) -> bool:
+    """Whether a curve is drawn."""
+    return any("\u2801" <= letter <= "\u28ff" for letter in text)

@@ -12,20 +12,15 @@ import argparse
 import json
 import os
 import platform
-import pty
-import select
 import shutil
-import subprocess
-import sys
 import tempfile
-import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 import msgspec
-import psutil
+from link import Link
 
 from goe.core.config import RunConfig
 from goe.core.process import ProcessId, myself
@@ -38,7 +33,6 @@ from tui.messages import Overview
 from tui.reading.overview import OverviewReader, Plan
 from tui.runlist import Look, lines, shown_runs
 
-ROOT = Path(__file__).parents[1]
 ROUNDS = 15
 GONE = ProcessId(pid=1, start="0", boot="none", host=platform.node())
 
@@ -92,29 +86,13 @@ def cpu(work: Callable[[], object], rounds: int = ROUNDS) -> float:
 
 def first_frame(runs: Path) -> tuple[float, float]:
     """Seconds from the start of `goe tui` until the list is on the terminal: on the wall's clock, and of the CPU."""
-    leader, follower = pty.openpty()
-    termios.tcsetwinsize(follower, (45, 160))
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "XDG_STATE_HOME": str(runs / ".x")}
-    argv = [sys.executable, "-m", "cli", "tui", "--runs", str(runs), "--queue", str(runs / "none.toml")]
-    begun = time.perf_counter()
-    app = subprocess.Popen(argv, stdin=follower, stdout=follower, stderr=follower, env=environment, cwd=ROOT)
-    os.close(follower)
-    seen, took, used = b"", float("nan"), float("nan")
-    while time.perf_counter() - begun < 30:
-        if select.select([leader], [], [], 1)[0]:
-            seen += os.read(leader, 65536)
-        if b"e0000" in seen and b"running" in seen:
-            took = time.perf_counter() - begun
-            used = sum(psutil.Process(app.pid).cpu_times()[:2])
-            break
-    app.terminate()
-    app.wait(10)
-    os.close(leader)
-    return took, used
+    with Link(runs) as link:
+        took = link.until(lambda sent: b"e0000" in sent and b"running" in sent, 30)
+        return took, link.cpu()
 
 
 def measure(folder: Path, count: int) -> None:
-    runs = folder / f"runs-{count}"
+    runs = folder / str(count) / "runs"
     make(runs, count)
     time.sleep(2.5)  # what changed so shortly ago is read again
     reader = OverviewReader(runs, Plan(runs / "none.toml"))
