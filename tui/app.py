@@ -109,7 +109,9 @@ class GoeApp(App[None]):
     CommandPalette SearchIcon { display: none; }
     CommandPalette #--container { margin-top: 1; }  /* further down its list, 70 % high, leaves the screen */
     CommandPalette.-short #--container { margin-top: 0; }
+    #box:nocolor { outline-left: outer $foreground; outline-right: outer $foreground; }
     .-sixteen {
+        #box { outline-left: outer $foreground; outline-right: outer $foreground; }
         RowList > .rowlist--cursor { text-style: reverse; }
         ResultsTable > .results--cursor { text-style: reverse; }
         KeyTable > .datatable--cursor, KeyTable:focus > .datatable--cursor { text-style: reverse; }
