@@ -109,6 +109,7 @@ class GoeApp(App[None]):
     CommandPalette SearchIcon { display: none; }
     CommandPalette #--container { margin-top: 1; }  /* further down its list, 70 % high, leaves the screen */
     CommandPalette.-short #--container { margin-top: 0; }
+    Input:nocolor > .input--cursor { text-style: reverse; }
     #box:nocolor { outline-left: outer $foreground; outline-right: outer $foreground; }
     .-sixteen {
         #box { outline-left: outer $foreground; outline-right: outer $foreground; }
