@@ -110,6 +110,8 @@ class GoeApp(App[None]):
     CommandPalette #--container { margin-top: 1; }  /* further down its list, 70 % high, leaves the screen */
     CommandPalette.-short #--container { margin-top: 0; }
     Input:nocolor > .input--cursor { text-style: reverse; }
+    /* Textual leaves `reverse` out here. */
+    OptionList:nocolor > .option-list--option-highlighted { text-style: bold underline; }
     #box:nocolor { outline-left: outer $foreground; outline-right: outer $foreground; }
     .-sixteen {
         #box { outline-left: outer $foreground; outline-right: outer $foreground; }

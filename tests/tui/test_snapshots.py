@@ -70,7 +70,7 @@ LETTERS = [letter for letter in map(chr, range(0x250)) if letter.isalnum()]
 """What stands for styles; the first 62 are plain."""
 MISTAKES = ("mistakes", "editor")
 LOOKS = ("light", "sixteen", "no-color")
-LOOKED_AT = ("runs", "charts", "confirm", "form", "results")
+LOOKED_AT = ("runs", "charts", "choose", "confirm", "form", "results")
 
 
 @pytest.fixture
