@@ -58,9 +58,11 @@ class RunView:
         return self.state in {RunState.QUEUED, RunState.STOPPED, RunState.FAILED}
 
 
-def view_run(run: RunDir, now: float | None = None) -> RunView:
+def view_run(
+    run: RunDir, now: float | None = None, read_config: Callable[[RunDir], RunConfig] = RunDir.config
+) -> RunView:
     """Read one run. Damage of any kind becomes state `broken` with its message; other runs are unaffected."""
-    config, unread = _tried(run.config)
+    config, unread = _tried(lambda: read_config(run))
     try:
         return _broken(_view(run, config, time.time() if now is None else now), unread)
     except (RunError, OSError) as error:

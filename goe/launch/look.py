@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from goe.core.config import RunConfig
 from goe.core.jobs import Job
 from goe.core.overview import RunView, view_run
 from goe.core.rundir import RunDir, is_run
@@ -47,6 +48,7 @@ class Look:
 
     def __init__(self) -> None:
         self._kept: dict[Path, _Kept] = {}
+        self._configs: dict[Path, tuple[Stamp, RunConfig]] = {}
         self._missing: dict[str, Seen] = {}
 
     def at(self, run: RunDir) -> Seen:
@@ -55,7 +57,7 @@ class Look:
         now = time.monotonic()
         if kept is not None and now < kept.until and _marks(run.path, kept.seen.view.attempt) == kept.marks:
             return kept.seen
-        view = view_run(run)
+        view = view_run(run, read_config=self._config)
         # Marks are taken after the view: what changed between the two is fresh, and what is fresh is read again.
         marks = _marks(run.path, view.attempt)
         past = read_past(run, view.attempt) if view.state in _FAILED else NO_PAST
@@ -64,6 +66,16 @@ class Look:
         resting = view.state in _RESTING or (view.state is RunState.LOST and view.needs_start)
         self._kept[run.path] = _Kept(seen, marks, now + TRUST_S if resting and _settled(marks) else 0.0)
         return seen
+
+    def _config(self, run: RunDir) -> RunConfig:
+        """The run's configuration, which hardly ever changes, while to read it takes a quarter of a look."""
+        stamp, kept = stamp_of(run.config_file), self._configs.get(run.path)
+        if kept is not None and kept[0] == stamp:
+            return kept[1]
+        config = run.config()
+        if stamp is not None and _settled((stamp,)):
+            self._configs[run.path] = stamp, config
+        return config
 
     def planned(self, jobs: Mapping[str, Job], runs: Path) -> dict[str, Seen]:
         """Every job's run by id, in the jobs' order; one without a directory is queued, and none is made."""

@@ -116,6 +116,24 @@ def test_a_run_that_rests_is_not_read_again(run: RunDir) -> None:
     assert (failed.view.state, failed.past.causes) == (RunState.FAILED, ("user",))
 
 
+def test_the_configuration_of_a_live_run_is_read_again_only_after_a_change(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[RunDir] = []
+    config = RunDir.config
+    monkeypatch.setattr(RunDir, "config", lambda run: (read.append(run), config(run))[1])
+    look = Look()
+    tried(run, 1)
+    assert [look.at(run).view.config for _ in range(2)] == [config(run)] * 2
+    assert len(read) == 2  # as long as the file is fresh
+    age(run.config_file)
+    assert [look.at(run).view.config for _ in range(3)] == [config(run)] * 3
+    assert len(read) == 3
+    run.config_file.write_text('{"version": 99}')
+    assert look.at(run).view.lives
+    assert look.at(run).view.state is RunState.BROKEN
+
+
 def test_a_run_that_was_just_changed_is_read_again(run: RunDir) -> None:
     look = Look()
     first, second = look.at(run), look.at(run)
