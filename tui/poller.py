@@ -22,8 +22,10 @@ class Poller:
 
     def run(self) -> None:
         """Read what is due, sleep, repeat; for a thread of its own."""
-        while not self._stopped:
+        while True:
             self._wake.clear()
+            if self._stopped:  # asked only now: a stop before would be cleared away, and then slept through
+                return
             for name, reader in self._take_due():
                 found = reader.read()
                 if self._set_due(name, reader) and found is not None:

@@ -108,6 +108,21 @@ def test_stop_is_prompt(lab: Lab) -> None:
         assert time.monotonic() - started < 0.4  # not at the end of its second
 
 
+def test_stop_is_heeded_whenever_it_comes() -> None:
+    poller = Poller(lambda _: None)
+
+    class Stopped(threading.Event):
+        def clear(self) -> None:
+            poller.stop()
+            super().clear()
+
+    poller._wake = Stopped()
+    thread = threading.Thread(target=poller.run, daemon=True)
+    thread.start()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
 def test_overview_follows_the_files(lab: Lab) -> None:
     plan = Plan(lab.queue)
     run = lab.queued()
