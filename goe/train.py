@@ -8,20 +8,19 @@ import math
 import signal
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
 from goe import checkpoint
 from goe.core.config import RunConfig
 from goe.core.errors import GoeError, NonFiniteLossError
 from goe.core.lineage import source_run
-from goe.core.records import Values
 from goe.core.rundir import RunDir
 from goe.data.catalog import load_training
 from goe.data.loader import TrainData
@@ -31,6 +30,7 @@ from goe.methods import build_method
 from goe.methods.base import Batch, Method, StepOutput
 from goe.models import build_model
 from goe.outputs import collect
+from goe.tally import Tally
 
 RECORD_S = 0.5
 """Between two `train` records: reading a value back makes a GPU wait, so it is done no more often."""
@@ -210,77 +210,6 @@ def learning_rate(config: RunConfig, step: int, steps_per_epoch: int) -> float:
         return floor + (config.lr - floor) * (1 + math.cos(math.pi * share)) / 2
     passed = sum(step >= milestone * steps_per_epoch for milestone in config.milestones)
     return config.lr * config.lr_decay**passed
-
-
-@dataclass
-class Tally:
-    """Sums over steps. Each step leaves one small vector on the device; they are read back together."""
-
-    names: tuple[str, ...] = ()
-    pending: list[tuple[int, Tensor]] = field(default_factory=list)
-    read: list[np.ndarray[tuple[int, int], np.dtype[np.float64]]] = field(default_factory=list)
-
-    def add(self, step: int, output: StepOutput, batch: Batch, is_id: Tensor | None) -> None:
-        """Note one step. `is_id` says of each outlier of the stream whether it is an ID image; None if nobody knows."""
-        facts: dict[str, Tensor | float] = {"loss": output.loss.detach()}
-        facts |= {f"loss/{name}": term for name, term in output.terms.items()}
-        facts["correct"] = (output.logits.argmax(1) == batch.y).sum()
-        facts["id"], facts["out"] = len(batch.y), len(batch.x_out)
-        if output.dropped is not None:
-            facts["dropped"] = output.dropped.sum()
-            if is_id is not None:
-                truth = is_id[batch.index_out]
-                facts["hit"], facts["contaminated"] = (output.dropped & truth).sum(), truth.sum()
-        if output.threshold is not None:
-            facts["threshold"] = output.threshold
-        self.names = tuple(facts)
-        row = torch.stack([torch.as_tensor(fact, device=output.loss.device).float() for fact in facts.values()])
-        self.pending.append((step, row))
-
-    def flush(self) -> Values:
-        """Means over the steps since the last flush. Raises NonFiniteLossError naming the first bad step."""
-        steps = [step for step, _ in self.pending]
-        rows = torch.stack([row for _, row in self.pending]).cpu().double().numpy()
-        self.pending.clear()
-        bad = np.flatnonzero(~np.isfinite(rows[:, 0]))
-        if len(bad):
-            raise NonFiniteLossError(
-                f"the loss is {rows[bad[0], 0]} at step {steps[bad[0]]}; the last good checkpoint stands. A lower lr "
-                "often helps"
-            )
-        self.read.append(rows)
-        return summarise(self.names, rows)
-
-    def whole(self) -> Values:
-        """Means over the epoch."""
-        return summarise(self.names, np.concatenate(self.read))
-
-    @property
-    def newest_images(self) -> int:
-        """ID images and outliers in the steps of the last flush."""
-        rows = dict(zip(self.names, self.read[-1].sum(0), strict=True))
-        return int(rows["id"] + rows["out"])
-
-
-def summarise(names: Sequence[str], rows: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Values:
-    """Named means over steps (rows), filter quality from counts: precision and recall of ID images among outliers.
-
-    `filter/rate` is the share of outliers dropped, `filter/base-rate` the share that are really ID images: a filter
-    that guessed would have it as its precision.
-    """
-    means = dict(zip(names, rows.mean(0).tolist(), strict=True))
-    total = dict(zip(names, rows.sum(0).tolist(), strict=True))
-    values: Values = {name: value for name, value in means.items() if name.startswith("loss")}
-    values["train/accuracy"] = total["correct"] / total["id"]
-    if "dropped" in total:
-        values["filter/rate"] = total["dropped"] / total["out"]
-    if "threshold" in total:
-        values["filter/threshold"] = means["threshold"]
-    if "hit" in total:
-        values["filter/precision"] = total["hit"] / total["dropped"] if total["dropped"] else None
-        values["filter/recall"] = total["hit"] / total["contaminated"] if total["contaminated"] else None
-        values["filter/base-rate"] = total["contaminated"] / total["out"]
-    return values
 
 
 @dataclass

@@ -12,7 +12,7 @@ from goe.core.errors import ConfigError
 from goe.models import Net, build_model
 from goe.models.densenet import DenseNet
 from goe.models.resnet import ResNet
-from goe.models.wrn import WideResNet
+from goe.models.wrn import WideResNet, drop_out
 
 
 def net_of(name: str, *, num_classes: int = 10, dropout: float = 0.0) -> Net:
@@ -285,3 +285,32 @@ def test_impossible_sizes_are_refused(build: Callable[[], Net], said: str) -> No
 def test_dropout_where_there_is_none_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match=f"dropout: {name} has none, found 0.3"):
         net_of(name, dropout=0.3)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("p", [0.05, 0.3, 0.9])
+def test_dropout_zeroes_a_share_and_keeps_the_mean(dtype: torch.dtype, layout: torch.memory_format, p: float) -> None:
+    torch.manual_seed(0)
+    x = torch.ones(16, 32, 17, 13, dtype=dtype).to(memory_format=layout).requires_grad_()
+    y = drop_out(x, p)
+    zero = (y == 0).double()
+    assert y.stride() == x.stride()
+    assert set(y.unique().tolist()) == {0.0, float(torch.tensor(1 / (1 - p), dtype=dtype))}
+    for dims in ((), (0, 1, 2), (0, 1, 3), (0, 2, 3), (1, 2, 3)):  # overall and along each dimension
+        share = zero.mean(dims) if dims else zero.mean()
+        spread = sqrt(p * (1 - p) / (zero.numel() / share.numel()))
+        assert (share - p).abs().max() < 5 * spread
+    neighbours = ((zero[..., 1:] - p) * (zero[..., :-1] - p)).mean()
+    assert abs(float(neighbours)) < 5 * p * (1 - p) / sqrt(zero.numel())
+    (gradient,) = torch.autograd.grad(y.sum(), x)
+    assert torch.equal(gradient, y)  # of ones
+
+
+def test_dropout_repeats_with_the_seed() -> None:
+    x = torch.randn(2, 3, 5, 7)
+    torch.manual_seed(4)
+    first, second = drop_out(x, 0.5), drop_out(x, 0.5)
+    torch.manual_seed(4)
+    assert torch.equal(drop_out(x, 0.5), first)
+    assert not torch.equal(first, second)

@@ -12,7 +12,8 @@ import torch
 from goe.core.config import RunConfig, complete
 from goe.core.errors import NonFiniteLossError
 from goe.methods.base import Batch, StepOutput
-from goe.train import RECORD_S, Clock, Tally, learning_rate, summarise
+from goe.tally import Tally, summarise
+from goe.train import RECORD_S, Clock, learning_rate
 
 
 def config(**keys: Any) -> RunConfig:
