@@ -31,7 +31,7 @@ from goe.data.cifar import MEAN, STD
 from goe.data.loader import TrainData
 from goe.data.outliers import OutlierSet
 from goe.data.source import ArraySource
-from goe.device import autocast
+from goe.device import pick_compute
 from goe.methods import build_method
 from goe.models import build_model
 from goe.train import make_optimiser
@@ -95,6 +95,7 @@ def ready_to_train(device: torch.device) -> tuple[Callable[[], int], Callable[[]
     method = build_method(config.method)
     method.bind(net, data)
     optimiser = make_optimiser(config, [*net.parameters()], device)
+    compute = pick_compute(config)
     method.start_epoch(net, data, 0, rng)
     held = list(itertools.islice(data.epoch(0), HELD))
     epochs = itertools.count()
@@ -104,7 +105,7 @@ def ready_to_train(device: torch.device) -> tuple[Callable[[], int], Callable[[]
 
     def train() -> int:
         for batch in itertools.islice(itertools.cycle(held), STEPS[device.type]):
-            with autocast(config, device):
+            with compute.autocast():
                 output = method.step(net, batch, rng)
             optimiser.zero_grad(set_to_none=True)
             output.loss.backward()  # type: ignore[no-untyped-call]

@@ -12,12 +12,14 @@ from goe.core.code import CodeIdentity, code_patch
 from goe.core.provenance import PATCH_LIMIT, Environment
 from goe.core.report import size
 from goe.core.rundir import RunDir, write_atomic, write_json
+from goe.device import pick_compute
 
 
 def write_environment(run: RunDir, code: CodeIdentity, *, data: Path) -> None:
     """Write both unless an earlier attempt did. `code` is what runs now, `data` the folder with the data sets."""
     if run.env_file.exists():
         return
+    config = run.config()
     environment = Environment(
         goe=code.version,
         commit=code.commit,
@@ -31,11 +33,12 @@ def write_environment(run: RunDir, code: CodeIdentity, *, data: Path) -> None:
         command=tuple(sys.orig_argv),
         folder=str(Path.cwd()),
         data=os.path.abspath(data),  # noqa: PTH100 -- a link stays a link
-        seed=run.config().seed,
+        seed=config.seed,
         packages={found.metadata["Name"]: found.version for found in importlib.metadata.distributions()},
         cuda=torch.version.cuda,
         gpus=tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())),
         threads=torch.get_num_threads(),
+        precision=pick_compute(config).precision,
     )
     write_json(run.env_file, environment)
 

@@ -24,7 +24,7 @@ from goe.core.lineage import source_run
 from goe.core.rundir import RunDir
 from goe.data.catalog import load_training
 from goe.data.loader import TrainData
-from goe.device import autocast, pick_device
+from goe.device import pick_compute
 from goe.journal import Journal
 from goe.methods import build_method
 from goe.methods.base import Batch, Method, StepOutput
@@ -72,7 +72,8 @@ class Trainer:
     ) -> None:
         config = run.config()
         self.directory, self.config, self.journal, self.should_stop, self.say = run, config, journal, should_stop, say
-        self.device = pick_device(config)
+        self.compute = pick_compute(config)
+        self.device = self.compute.device
         self.sets = load_training(config, root, say)
         self.data = TrainData(self.sets, config, self.device)
         torch.manual_seed(config.seed)
@@ -92,6 +93,9 @@ class Trainer:
 
     def run(self) -> None:
         """Resume if there is something to resume, then train epoch after epoch."""
+        self.compute.apply()
+        for note in self.compute.notes:
+            self.say(f"note: {note}")
         found = checkpoint.resume(
             self.directory, net=self.net, method=self.method, optimiser=self.optimiser, say=self.say
         )
@@ -132,7 +136,7 @@ class Trainer:
             self._record_steps(clock, step, rate)
 
     def _update(self, batch: Batch, rng: np.random.Generator) -> StepOutput:
-        with autocast(self.config, self.device):
+        with self.compute.autocast():
             output = self.method.step(self.net, batch, rng)
         self.optimiser.zero_grad(set_to_none=True)
         output.loss.backward()  # type: ignore[no-untyped-call]

@@ -14,7 +14,7 @@ from goe.core.thresholds import SHARE, Threshold, read_thresholds, write_thresho
 from goe.data.catalog import load_id
 from goe.data.source import ImageSet, TensorSet
 from goe.detectors import Material, fit_score
-from goe.device import pick_device
+from goe.device import Compute, pick_device
 from goe.metrics import threshold_at
 from goe.models import build_model
 from goe.outputs import OutputStore, SetOutputs, digest, sweep
@@ -41,6 +41,7 @@ class Trained:
         self.ids = load_id(config, root, lambda line: progress(EvalProgress(note=line)))
         benchmark = self.ids.benchmark
         self.device = pick_device(config)
+        Compute(self.device, "float32").apply()  # also after a training in TF32
         self.net = build_model(config.model, num_classes=benchmark.num_classes, dropout=config.dropout)
         self.index = checkpoint.load_weights(run, checkpoint_name, self.net)
         self.net.to(self.device).eval()

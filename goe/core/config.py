@@ -100,7 +100,8 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
     flip: Rate = 0.5
     augment_validation: bool = False
     """Validate on augmented images, as the authors' code does by mistake."""
-    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
+    """Of training; `auto` is bfloat16 where the chip has it, else float32. Evaluation is always in float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     keep_every: Natural = 0
     """Also keep the checkpoint of every n-th epoch; 0 keeps only `last` and `best`."""

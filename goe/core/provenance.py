@@ -36,6 +36,8 @@ class Environment(Struct, frozen=True, kw_only=True):
     cuda: str | None
     gpus: tuple[str, ...]
     threads: int
+    precision: str = ""
+    """Of training, as far as the chip had what the configuration asks for; empty in records of older versions."""
 
 
 def read_environment(run: RunDir) -> Environment:
