@@ -19,12 +19,13 @@ from torch.optim import SGD, Adam, Optimizer
 
 from goe import checkpoint
 from goe.core.config import RunConfig
-from goe.core.errors import GoeError, NonFiniteLossError
+from goe.core.errors import GoeError, MemoryLackError, NonFiniteLossError
 from goe.core.lineage import source_run
 from goe.core.rundir import RunDir
 from goe.data.catalog import load_training
 from goe.data.loader import TrainData
 from goe.device import pick_compute
+from goe.fitting import lack_of_memory
 from goe.journal import Journal
 from goe.methods import build_method
 from goe.methods.base import Batch, Method, StepOutput
@@ -111,7 +112,10 @@ class Trainer:
         clock = Clock(done=self.step, total=self.config.epochs * self.data.steps_per_epoch)
         signal.signal(signal.SIGCONT, lambda *_: clock.skip_pause())
         while self.epoch < self.config.epochs:
-            self._train_epoch(clock)
+            try:
+                self._train_epoch(clock)
+            except torch.OutOfMemoryError as error:
+                raise self._lack_of_memory(error) from None
             self.epoch += 1
             self._finish_epoch(clock)
 
@@ -142,6 +146,10 @@ class Trainer:
         output.loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return output
+
+    def _lack_of_memory(self, error: torch.OutOfMemoryError) -> MemoryLackError:
+        batch, rng = next(iter(self.data.epoch(self.epoch))), np.random.default_rng(0)
+        return lack_of_memory(error.with_traceback(None), batch, lambda part: self._update(part, rng))
 
     def _record_steps(self, clock: "Clock", step: int, rate: float) -> None:
         values = self.tally.flush()

@@ -8,10 +8,10 @@ GoeError
 │   ├── CheckpointError  a checkpoint that is missing, cut or altered
 │   ├── RunError         a run directory that does not exist or can't be read
 │   └── ScoreError       a score that can't be computed for this network and data
-└── NonFiniteLossError   exit 4: training diverged; the last good checkpoint stands
+├── NonFiniteLossError   exit 4: training diverged; the last good checkpoint stands
+└── MemoryLackError      exit 6: a step doesn't fit into the device's memory; any other lack of memory ends so as well
 
-Two failures have an exit code of their own and no class: a full disk, of which a worker can tell by nothing else (exit
-5), and a lack of memory (exit 6).
+A full disk has an exit code of its own and no class: a worker can tell of it by nothing else (exit 5).
 
 Every message reads *where: what was found; what is accepted or what to do next*.
 """
@@ -80,6 +80,12 @@ class NonFiniteLossError(GoeError):
     """The loss became NaN or infinite."""
 
     exit_code: ClassVar[int] = EXIT_NON_FINITE
+
+
+class MemoryLackError(GoeError):
+    """A training step needs more memory than the device has free."""
+
+    exit_code: ClassVar[int] = EXIT_MEMORY
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
