@@ -18,6 +18,7 @@ from torch import nn
 from torch.optim import SGD, Adam, Optimizer
 
 from goe import checkpoint
+from goe.compiling import compile_net, wants_compiling
 from goe.core.config import RunConfig
 from goe.core.errors import GoeError, MemoryLackError, NonFiniteLossError
 from goe.core.lineage import source_run
@@ -97,6 +98,8 @@ class Trainer:
         self.compute.apply()
         for note in self.compute.notes:
             self.say(f"note: {note}")
+        if wants_compiling(self.config, self.device, self.config.epochs * self.data.steps_per_epoch):
+            compile_net(self.net, self.device, self.say)
         found = checkpoint.resume(
             self.directory, net=self.net, method=self.method, optimiser=self.optimiser, say=self.say
         )

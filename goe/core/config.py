@@ -103,6 +103,8 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
     precision: Literal["auto", "float32", "tf32", "bfloat16"] = "auto"
     """Of training; `auto` is bfloat16 where the chip has it, else float32. Evaluation is always in float32."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    compile: Literal["auto", "on", "off"] = "auto"
+    """Whether the network is compiled; `auto` does it on a GPU for trainings of 10,000 steps and more."""
     keep_every: Natural = 0
     """Also keep the checkpoint of every n-th epoch; 0 keeps only `last` and `best`."""
     evaluate: CheckpointName = "best"
