@@ -7,11 +7,9 @@ Its records have still to be made into curves; that is not counted. Times are of
 other work.
 """
 
-import argparse
 import json
 import math
 import os
-import platform
 import random
 import resource
 import subprocess
@@ -25,6 +23,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 import textual.app  # noqa: F401 - what the dashboard has in memory anyway
+from harness import ROOT, Report, arguments
 
 from goe.core.records import Metric, MetricsTail, Values, metric_line
 from goe.core.rundir import RunDir
@@ -122,7 +121,7 @@ CASES = {"curves": read_curves, "tail": read_tail, "idle": idle}
 def measured(case: str, run: RunDir) -> dict[str, float]:
     """One reading in a process of its own."""
     argv = [sys.executable, __file__, "--case", case, str(run.path)]
-    environ = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    environ = os.environ | {"PYTHONPATH": str(ROOT)}
     found = subprocess.run(argv, env=environ, stdout=subprocess.PIPE, check=True)
     result: dict[str, float] = json.loads(found.stdout)
     return result
@@ -184,33 +183,29 @@ def timed(case: Callable[[], object]) -> float:
     return time.perf_counter() - begun
 
 
-def say(what: str, value: str) -> None:
-    print(f"{what:<66} {value}", flush=True)
-
-
 def spread(rounds: list[dict[str, float]], key: str, form: str = "{:.2f}") -> str:
     """Median of the rounds, and the largest."""
     values = [each[key] for each in rounds]
     return f"{form.format(median(values))} ({form.format(max(values))})"
 
 
-def compare(run: RunDir, steps: int, rounds: int) -> None:
+def compare(report: Report, run: RunDir, steps: int) -> None:
     found: dict[str, list[dict[str, float]]] = {case: [] for case in CASES}
-    for _ in range(rounds):
+    for _ in range(report.rounds):
         for case, results in found.items():
             results.append(measured(case, run))
     size = run.metrics_file.stat().st_size
-    say(f"--- {steps:,} records × {len(NAMES)} metrics, {size / 1e6:.0f} MB; median (largest) of", f"{rounds} rounds")
-    say("curves: first news, with records from all over the file, s", spread(found["curves"], "first"))
-    say("curves: records in it", spread(found["curves"], "spread", "{:,.0f}"))
+    report.title(f"{steps:,} records × {len(NAMES)} metrics, {size / 1e6:.0f} MB; median (largest)")
+    report.say("curves: first news, with records from all over the file, s", spread(found["curves"], "first"))
+    report.say("curves: records in it", spread(found["curves"], "spread", "{:,.0f}"))
     for case in ("curves", "tail"):
         assert all(each["rows"] == steps for each in found[case]), "records were lost"
-        say(f"{case}: every record, s", spread(found[case], "full"))
-        say(f"{case}: CPU of the process from its start, keys included, s", spread(found[case], "cpu"))
-        say(f"{case}: peak memory of the process, MiB", spread(found[case], "peak", "{:.0f}"))
+        report.say(f"{case}: every record, s", spread(found[case], "full"))
+        report.say(f"{case}: CPU of the process from its start, keys included, s", spread(found[case], "cpu"))
+        report.say(f"{case}: peak memory of the process, MiB", spread(found[case], "peak", "{:.0f}"))
     for case, results in found.items():
-        say(f"{case}: a key waits, of which 1 ms its own work: p95, ms", spread(results, "p95", "{:.1f}"))
-        say(f"{case}: the longest a key waited, ms", spread(results, "longest", "{:.1f}"))
+        report.say(f"{case}: a key waits, of which 1 ms its own work: p95, ms", spread(results, "p95", "{:.1f}"))
+        report.say(f"{case}: the longest a key waited, ms", spread(results, "longest", "{:.1f}"))
 
 
 def run_case(case: str, run: RunDir) -> None:
@@ -223,37 +218,23 @@ def run_case(case: str, run: RunDir) -> None:
     print(json.dumps(found))
 
 
-def header() -> None:
-    info = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    model = next((line.split(":")[1].strip() for line in info.splitlines() if line.startswith("model name")), "unknown")
-    commit = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], check=False, capture_output=True, text=True
-    ).stdout.strip()
-    print(f"CPU: {model}, {os.cpu_count()} cores, shared with other work; {time.strftime('%Y-%m-%d')}; commit {commit}")
-    print(f"Python {platform.python_version()}, {platform.system()} {platform.release()}")
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--appends", type=int, default=60, help="records for the freshness")
+    parser = arguments(__doc__, rounds=5)
+    parser.add_argument("--appends", type=int, help="records for the freshness; default: 60, 5 with --quick")
     parser.add_argument("--case", nargs=2, metavar=("CASE", "RUN"), help="one reading, for the benchmark itself")
     options = parser.parse_args()
     if options.case:
         run_case(options.case[0], RunDir(Path(options.case[1])))
         return
-    header()
-    say("load average before", f"{os.getloadavg()[0]:.1f}")
-    with tempfile.TemporaryDirectory() as folder:
-        for steps in (100_000, 1_000_000):
+    with tempfile.TemporaryDirectory() as folder, Report(__file__, options) as report:
+        for steps in (100_000,) if options.quick else (100_000, 1_000_000):
             run = make_run(Path(folder) / str(steps), steps)
-            compare(run, steps, options.rounds)
+            compare(report, run, steps)
         for name, seconds in shapes(run).items():
-            say(f"{steps:,} points: {name}, ms", f"{seconds * 1e3:.3f}")
-        waits = freshness(run, options.appends)
+            report.say(f"{steps:,} points: {name}, ms", f"{seconds * 1e3:.3f}")
+        waits = freshness(run, options.appends or (5 if options.quick else 60))
         ends = f"{median(waits):.2f} / {quantiles(waits, n=20)[-1]:.2f}"
-        say(f"a record appended to news with it, {len(waits)} of them: p50 / p95, s", ends)
-    say("load average after", f"{os.getloadavg()[0]:.1f}")
+        report.say(f"a record appended to news with it, {len(waits)} of them: p50 / p95, s", ends)
 
 
 if __name__ == "__main__":

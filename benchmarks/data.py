@@ -1,42 +1,32 @@
-"""Images/s of training batches: against a torchvision/PIL DataLoader on the CPU, against what training takes on a GPU.
+"""Images/s of training batches: against the authors' loaders on the CPU, against what training takes on a GPU.
 
-    python benchmarks/data.py [--rounds 5] [--images 25600] [--device cuda]
+    python benchmarks/data.py [--images 25600] [--device cuda]
 
-Both crop (padding 4), flip, scale and normalise the same uint8 images to float32 batches of 128. The DataLoader, the
-pipeline of the authors of Outlier Exposure and G-OE, is given its best number of workers; goe uses one process. Rounds
-are interleaved; the medians' ratio is what counts.
+Both sides crop (padding 4), flip, scale and normalise the same uint8 images to float32 batches: first of 128 ID images,
+then with 256 outliers beside them. The authors' DataLoaders are compared by their best number of workers, goe uses one
+process.
 
-The second part, left out without a GPU, feeds G-OE's batches (128 ID images, 256 outliers) of 45,000 ID images and
-90,000 outliers on the device, and trains WRN-40-2 by G-OE on batches that are there already, in the precision that a
-run would choose.
+The last part, left out without a GPU, feeds G-OE's batches of 45,000 ID images and 90,000 outliers on the device, and
+trains WRN-40-2 by G-OE on batches that are there already, in the precision that a run would choose.
 """
 
-import argparse
 import itertools
-import platform
-import time
-from collections.abc import Callable, Mapping, Sequence
-from statistics import median
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import torch
-import torchvision
-from PIL import Image
-from torch.utils.data import DataLoader, Dataset
-from torchvision import transforms
+from harness import Report, arguments, finish, measure, rows
+from plain import id_loader, outlier_loader
+from standin import CLASSES, config_of, images, training_sets
+from tables import Table
 
-from goe.core.config import complete
-from goe.data.catalog import Benchmark, TrainingSets
-from goe.data.cifar import MEAN, STD
 from goe.data.loader import TrainData
-from goe.data.outliers import OutlierSet
-from goe.data.source import ArraySource
 from goe.device import pick_compute
-from goe.methods import build_method
+from goe.methods import Batch, build_method
 from goe.models import build_model
 from goe.train import make_optimiser
 
-BATCH = 128
+BATCH, OUTLIERS = 128, 256
 WORKERS = (0, 2, 4)
 TRAINED = 45_000
 """ID images of an epoch; there are twice as many outliers."""
@@ -46,49 +36,40 @@ STEPS = {"cuda": 100, "cpu": 1}
 """Training steps a round."""
 
 
-class Pictures(Dataset[tuple[torch.Tensor, int]]):
-    """CIFAR as torchvision serves it: an array turned into a PIL image, transformed, one at a time."""
+def sides(count: int, method: str) -> dict[str, Callable[[], int]]:
+    """An epoch of batches by either pipeline, of `count` ID images and as many outliers as belong to them."""
+    config = config_of(method=method)
+    sets = training_sets(count, 2 * count if method != "baseline" else 0)
 
-    def __init__(self, data: np.ndarray) -> None:
-        self.data = data
-        crop = transforms.RandomCrop(32, padding=4)
-        flip, scale = transforms.RandomHorizontalFlip(), transforms.ToTensor()
-        self.transform = transforms.Compose([crop, flip, scale, transforms.Normalize(MEAN, STD)])
+    def plain(workers: int) -> Callable[[], int]:
+        loader = id_loader(images(count, 0), np.arange(count) % CLASSES, BATCH, workers)
+        if sets.outliers is None:
+            return lambda: sum(len(x) for x, _ in loader)
+        beside = outlier_loader(images(2 * count, 1), OUTLIERS, workers)
+        return lambda: sum(len(x) + len(x_out) for (x, _), (x_out, _) in zip(loader, beside, strict=True))
 
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> tuple[torch.Tensor, int]:
-        return self.transform(Image.fromarray(self.data[index])), 0
-
-
-def torchvision_loader(data: np.ndarray, workers: int) -> Callable[[], int]:
-    loader = DataLoader(
-        Pictures(data), BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0, drop_last=True
-    )
-    return lambda: sum(len(x) for x, _ in loader)
+    stream = TrainData(sets, config, torch.device("cpu"))
+    found = {f"DataLoader, {workers} workers": plain(workers) for workers in WORKERS}
+    return found | {"goe, one process": lambda: images_of(stream.epoch(0))}
 
 
-def ours(data: np.ndarray) -> Callable[[], int]:
-    raw = {"experiment": "x", "seed": 1, "dataset": "cifar10", "method": "baseline"}
-    config = complete(raw, print)
-    assert config is not None
-    source = ArraySource("images", data, np.zeros(len(data), dtype=np.int64))
-    benchmark = Benchmark("cifar10", "default", tuple("0123456789"), MEAN, STD)
-    stream = TrainData(TrainingSets(benchmark, source, source, None), config, torch.device("cpu"))
-    return lambda: sum(len(batch.x) for batch in stream.epoch(0))
+def images_of(batches: Iterable[Batch]) -> int:
+    """How many images all of them have."""
+    return sum(len(batch.x) + len(batch.x_out) for batch in batches)
 
 
-def ready_to_train(device: torch.device) -> tuple[Callable[[], int], Callable[[], int]]:
-    """An epoch of batches that nobody uses, and training steps on batches that are there. Each returns its images."""
-    config = complete({"experiment": "x", "seed": 1, "dataset": "cifar10", "device": device.type}, print)
-    assert config is not None
-    rng = np.random.default_rng(0)
-    images = rng.integers(256, size=(TRAINED, 32, 32, 3), dtype=np.uint8)
-    source = ArraySource("images", images, np.arange(TRAINED) % 10)
-    outliers = OutlierSet(ArraySource.ood("outliers", np.concatenate([images, 255 - images])), is_id=None)
-    benchmark = Benchmark("cifar10", "default", tuple("0123456789"), MEAN, STD)
-    data = TrainData(TrainingSets(benchmark, source, source, outliers), config, device)
+def against_loaders(report: Report, title: str, count: int, method: str) -> None:
+    """A table beside the best DataLoader."""
+    found = rows(measure(sides(count, method), report.rounds), "images/s")
+    best = max((row for row in found if row.name.startswith("DataLoader")), key=lambda row: row.middle)
+    report.add(Table(title, "images/s", found, best.name, more_is_better=True))
+
+
+def against_training(report: Report, device: torch.device, count: int) -> None:
+    """An epoch of batches that nobody uses, and training steps on batches that are there."""
+    config = config_of(device=device.type)
+    sets = training_sets(count, 2 * count)
+    data, rng = TrainData(sets, config, device), np.random.default_rng(0)
     torch.manual_seed(config.seed)
     net = build_model(config.model, num_classes=10, dropout=config.dropout)
     net = net.to(device).to(memory_format=torch.channels_last).train()
@@ -101,75 +82,40 @@ def ready_to_train(device: torch.device) -> tuple[Callable[[], int], Callable[[]
     epochs = itertools.count()
 
     def feed() -> int:
-        return _done(device, sum(len(batch.x) + len(batch.x_out) for batch in data.epoch(next(epochs))))
+        count = images_of(data.epoch(next(epochs)))
+        finish(device)
+        return count
 
     def train() -> int:
-        for batch in itertools.islice(itertools.cycle(held), STEPS[device.type]):
+        batches = list(itertools.islice(itertools.cycle(held), STEPS[device.type]))
+        for batch in batches:
             with compute.autocast():
                 output = method.step(net, batch, rng)
             optimiser.zero_grad(set_to_none=True)
             output.loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
-        return _done(device, STEPS[device.type] * (config.batch_size + config.outlier_batch_size))
+        finish(device)
+        return images_of(batches)
 
-    return feed, train
-
-
-def _done(device: torch.device, images: int) -> int:
-    """`images`, once the device has done all it was given."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return images
-
-
-def compare_with_training(device: torch.device, rounds: int) -> None:
-    """Print feed rate and training rate on `device`."""
-    parts = dict(zip(("feed", "WRN-40-2, G-OE"), ready_to_train(device), strict=True))
-    speeds = measure(parts, rounds)
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    print(f"\n{name}; {rounds} rounds")
-    print_speeds(speeds, median(speeds["WRN-40-2, G-OE"]), "of training")
-
-
-def measure(parts: Mapping[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
-    """Images/s of each part in each round, rounds interleaved, after one that isn't counted."""
-    for run in parts.values():
-        run()  # workers started, caches warm
-    speeds: dict[str, list[float]] = {name: [] for name in parts}
-    for _ in range(rounds):
-        for name, run in parts.items():
-            begin = time.perf_counter()
-            count = run()
-            speeds[name].append(count / (time.perf_counter() - begin))
-    return speeds
-
-
-def print_speeds(speeds: Mapping[str, Sequence[float]], unit: float, of: str) -> None:
-    print(f"{'pipeline':<24}{'images/s':>10}{'least':>9}{'most':>9}{of:>20}")
-    for name, found in speeds.items():
-        print(f"{name:<24}{median(found):>10,.0f}{min(found):>9,.0f}{max(found):>9,.0f}{median(found) / unit:>19.2f}x")
+    training = "WRN-40-2 trained by G-OE"
+    title = f"Feeding {device.type} and training on it, {count:,} ID images, batches of {BATCH} + {OUTLIERS}"
+    report.compare(title, {training: train, "goe's batches": feed}, unit="images/s", baseline=training)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--images", type=int, default=25_600)
-    parser.add_argument("--device", choices=STEPS, default="cuda", help="of the second part; cpu only to try it out")
+    parser = arguments(__doc__, rounds=5)
+    parser.add_argument("--images", type=int, help="ID images (default: 25,600; 1,280 with --quick)")
+    parser.add_argument("--device", choices=STEPS, default="cuda", help="of the last part; cpu only to try it out")
     options = parser.parse_args()
-    data = np.random.default_rng(0).integers(256, size=(options.images, 32, 32, 3), dtype=np.uint8)
-    pipelines = {f"DataLoader, {workers} workers": torchvision_loader(data, workers) for workers in WORKERS}
-    pipelines["goe, one process"] = ours(data)
-    speeds = measure(pipelines, options.rounds)
-    best = max(median(speeds[name]) for name in pipelines if name.startswith("DataLoader"))
-    versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}, {torch.get_num_threads()} threads"
-    print(
-        f"{platform.processor() or platform.machine()}, {versions}; {options.rounds} rounds of {options.images} images"
-    )
-    print_speeds(speeds, best, "of best DataLoader")
-    if options.device == "cuda" and not torch.cuda.is_available():
-        print("\nfeed against training on a GPU: not measured: no GPU")
-    else:
-        compare_with_training(torch.device(options.device), options.rounds)
+    count = options.images or (1_280 if options.quick else 25_600)
+    with Report(__file__, options) as report:
+        against_loaders(report, f"Batches of {BATCH}, {count:,} ID images", count, "baseline")
+        against_loaders(report, f"Batches of {BATCH} + {OUTLIERS}, {count:,} ID images", count, "goe")
+        if options.device == "cuda" and not torch.cuda.is_available():
+            report.title("Feeding a GPU and training on it")
+            report.say("not measured", "no GPU")
+        else:
+            against_training(report, torch.device(options.device), count if options.quick else TRAINED)
 
 
 if __name__ == "__main__":

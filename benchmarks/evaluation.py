@@ -1,20 +1,15 @@
 """What 12 scores on 8 test sets cost beside one pass of the images through the network.
 
-    python benchmarks/evaluation.py [--repeats 3]
-
 First the whole of `evaluate` on digits with WRN-40-2 (random weights; 8 OOD test sets; logits and features kept as
 `goe eval` does), against a plain pass over the same images: the test sets, the validation images that thresholds are
-taken on, and the training images that detectors are fitted on. Rounds alternate; medians are printed.
+taken on, and the training images that detectors are fitted on.
 
 Then each score alone at CIFAR-10's sizes, on random features: fitted on 45,000 images, scoring 125,658 (the ID test
 set, SC-OOD's six sets, two synthetic ones), as a share of the time the network needs for all of them at the measured
 rate. OpenMax is timed on fewer and multiplied: it goes image by image.
 """
 
-import argparse
-import platform
 import shutil
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -24,7 +19,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from harness import Report, arguments
 from PIL import Image
+from tables import Row, Table
 from torch import Tensor
 from torch.optim import SGD
 
@@ -128,48 +125,41 @@ def random_outputs(net: Net, count: int, seed: int) -> tuple[Outputs, Tensor]:
     return Outputs(features @ means.T, features), labels
 
 
-def alone(net: Net, network_s: float) -> None:
-    """Print what each score costs by itself."""
+def alone(report: Report, net: Net, network_s: float) -> None:
+    """What each score costs by itself, as a share of the pass."""
     training = random_outputs(net, FITTED, 1)
     material = Material(net, lambda: training, None)
     many, few = random_outputs(net, SCORED, 2)[0], random_outputs(net, OPENMAX, 2)[0]
-    print(f"{'score':<14}{'fit s':>8}{'score s':>9}{'share of the pass':>19}")
+    rows = []
     for name in (name for name in DETECTORS if name not in {"odin", "she"}):
         begun = time.perf_counter()
         score = fit_score(name, material)
         fitted = time.perf_counter() - begun
         took = seconds(partial(score, many)) if name != "openmax" else seconds(partial(score, few)) * SCORED / OPENMAX
-        print(f"{name:<14}{fitted:>8.2f}{took:>9.2f}{(fitted + took) / network_s:>18.1%}")
+        share = f"{(fitted + took) / network_s:.1%} of the pass, {fitted:.2f} s of it to fit"
+        rows.append(Row(name, (fitted + took,), share))
+    title = f"Each score at CIFAR-10's sizes, {FITTED:,} fitted and {SCORED:,} scored; the pass takes {network_s:.0f} s"
+    report.add(Table(title, "s", tuple(rows)))
 
 
 def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3)
-    repeats = parser.parse_args().repeats
+    options = arguments(__doc__, rounds=3).parse_args()
     torch.manual_seed(0)
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, Report(__file__, options) as report:
         root = Path(folder)
         run, tests = make_run(root / "runs"), make_sets(root)
-        sides = {"one pass": plain_pass(run, root, tests), "12 scores on 8 sets": whole(run, root, tests)}
-        images = sides["one pass"]()
-        sides["12 scores on 8 sets"]()  # the folders' images are converted
-        times: dict[str, list[float]] = {name: [] for name in sides}
-        for _ in range(repeats):
-            for name, side in sides.items():
-                times[name].append(seconds(side))
-        net = fresh(run.config())
-    middle = {name: statistics.median(each) for name, each in times.items()}
-    print(
-        f"{platform.machine()}, torch {torch.__version__}, {torch.get_num_threads()} threads; {MODEL}; {repeats} rounds"
-    )
-    print(f"{images} images on digits{'':<4}{'seconds':>9}{'least':>8}{'most':>8}{'ratio':>8}")
-    for name, each in times.items():
-        ratio = middle[name] / middle["one pass"]
-        print(f"{name:<25}{middle[name]:>9.2f}{min(each):>8.2f}{max(each):>8.2f}{ratio:>7.2f}x")
-    network_s = middle["one pass"] / images * (FITTED + SCORED)
-    print(f"\nat CIFAR-10's sizes, {FITTED:,} fitted and {SCORED:,} scored; the pass would take {network_s:.0f} s here")
-    alone(net, network_s)
+        one, twelve = plain_pass(run, root, tests), whole(run, root, tests)
+        images = one()
+
+        def pass_alone() -> None:
+            one()
+
+        def with_scores() -> None:
+            twelve()
+
+        sides = {"one pass": pass_alone, f"{len(SCORES)} scores on 8 sets": with_scores}
+        found = report.compare(f"{images} images on digits, {MODEL}", sides, unit="s", baseline="one pass")
+        alone(report, fresh(run.config()), found.rows[0].middle / images * (FITTED + SCORED))
 
 
 if __name__ == "__main__":

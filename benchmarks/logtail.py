@@ -2,21 +2,18 @@
 
 `tail` starts a process and shows 40 lines; the page builds its charts and tables too, so the small log is what says how
 much of its time the size costs. Times are of wall clocks on a machine that may have other work.
-
-python benchmarks/logtail.py [--gigabytes 1] [--folder /tmp/logtail]
 """
 
-import argparse
 import asyncio
-import os
-import platform
 import resource
-import statistics
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+
+from harness import Report, arguments
+from tables import Row, Table
 
 from goe.core.queuefile import parse_queue
 from goe.core.rundir import RunDir
@@ -27,7 +24,7 @@ from tui.widgets.logview import LogView
 from tui.widgets.runtable import RunTable
 
 LAST = "the last line of the log"
-REPEATS = 7
+SMALL_GB = 0.002
 _PART = "".join(
     f"2026-01-01 00:00:00 epoch {n // 100} step {n} loss {1 / (n + 1):.5f} filter rate {n % 97 / 97:.3f} lr 0.1\n"
     for n in range(20_000)
@@ -76,7 +73,7 @@ async def measure(runs: Path) -> dict[str, float]:
         await until(lambda: app.screen.query_one(RunTable).row_count)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         begun, worked = time.perf_counter(), time.process_time()
-        app.screen.query_one(RunTable).action_select_cursor()  # what enter does
+        await pilot.press("enter")
         await until(lambda: isinstance(app.screen, RunScreen) and shows(app, LAST))
         found["open to tail on screen"] = time.perf_counter() - begun
         found["open to tail on screen, CPU time alone"] = time.process_time() - worked
@@ -113,27 +110,24 @@ def screen_text(app: GoeApp) -> str:
 
 def main() -> None:
     """Make the log, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--gigabytes", type=float, default=1.0)
-    parser.add_argument("--folder", type=Path, default=None)
+    parser = arguments(__doc__, rounds=7)
+    parser.add_argument("--gigabytes", type=float, help="default: 1, 0.1 with --quick")
+    parser.add_argument("--folder", type=Path, help="on the disk to be measured; by default the temporary folder")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+    large = options.gigabytes or (0.1 if options.quick else 1.0)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder, Report(__file__, options) as report:
         runs = Path(folder) / "runs"
         run = RunDir.create(runs, parse_queue('[[experiment]]\nname = "a"\nepochs = 1\n', Path("x.toml")).runs[0])
-        print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-        for gigabytes in (0.002, options.gigabytes):
+        for gigabytes in (SMALL_GB, large):
             make_log(run.log_file, gigabytes)
-            print(f"\nlog of {run.log_file.stat().st_size / 1e9:.3f} GB, median of {REPEATS} (min … max)")
-            report("tail -n 40", [tail_seconds(run.log_file) for _ in range(REPEATS)])
-            report("the reader alone, first page", [reader_seconds(run.log_file) for _ in range(REPEATS)])
-            rounds = [asyncio.run(measure(runs)) for _ in range(REPEATS)]
-            for name in rounds[0]:
-                report(name, [found[name] for found in rounds])
-
-
-def report(name: str, values: list[float]) -> None:
-    """One line."""
-    print(f"{name:<40} {statistics.median(values):8.3f}  ({min(values):.3f} … {max(values):.3f})", flush=True)
+            found: dict[str, list[float]] = {"tail -n 40": [], "the reader alone, first page": []}
+            for _ in range(report.rounds):
+                found["tail -n 40"].append(tail_seconds(run.log_file))
+                found["the reader alone, first page"].append(reader_seconds(run.log_file))
+                for name, value in asyncio.run(measure(runs)).items():
+                    found.setdefault(name, []).append(value)
+            rows = tuple(Row(name, tuple(values)) for name, values in found.items())
+            report.add(Table(f"A log of {gigabytes:g} GB", "s", rows))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """All metrics of one evaluation, and collecting its scores, against the plain way, on the CPU.
 
-    python benchmarks/metrics.py [--rounds 15]
+    python benchmarks/metrics.py
 
 Metrics: 10,000 ID and 26,032 OOD scores (CIFAR-10 against SVHN), and whether each ID answer is right. The plain way is
 that of G-OE's authors, written here from the description in docs/science.md: a loop over thresholds, F1 over zipped and
@@ -10,24 +10,19 @@ the plain way has no CCR. Equal results are checked before anything is timed.
 Collecting: logits of 100 classes in batches of 128, kept in a list and concatenated once, as goe does, or concatenated
 batch by batch, as the authors do.
 
-Rounds are interleaved; the medians' ratio is what counts. Times are the process's CPU time, on which other work on the
-machine tells least: all sides run in one thread.
+Times are the process's CPU time, on which other work on the machine tells least: all sides run in one thread.
 """
 
-import argparse
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
 from itertools import pairwise
-from statistics import median
 
 import numpy as np
-import sklearn
+from harness import Report, arguments
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 
-from goe.metrics import classification_metrics, detection_metrics
+from goe.metrics import Ties, classification_metrics, detection_metrics
 
 ID, OOD = 10_000, 26_032
 SIZES = (9_125, 18_250, 36_500, 73_000)
@@ -120,7 +115,7 @@ def largest_difference(found: Mapping[str, float], expected: Values, names: Sequ
     return max(abs(found[name] - expected[name]) for name in names)
 
 
-def check(inner: Array, outer: Array, right: Array) -> None:
+def check(report: Report, inner: Array, outer: Array, right: Array) -> None:
     """Stop where goe and the plain way differ by more than 1e-9."""
     tied_in, tied_out = inner.round(3), outer.round(3)
     plain, plain_tied = plain_detection(inner, outer), plain_detection(tied_in, tied_out)
@@ -131,36 +126,24 @@ def check(inner: Array, outer: Array, right: Array) -> None:
     answers = asdict(classification_metrics(right, inner, ties="against-id"))
     answers_tied = asdict(classification_metrics(right, tied_in, ties="against-id"))
     mid_rank = asdict(detection_metrics(inner, outer))
+    ranked = ["auroc", "detection_error"]
+    report.title("Largest difference between goe and the plain way")
     for what, difference in (
         ("detection, against-id, no ties", largest_difference(authors, plain, list(plain))),
         ("detection, against-id, ties", largest_difference(authors_tied, plain_tied, list(plain))),
-        (
-            "AUROC and detection error, mid-rank, no ties",
-            largest_difference(mid_rank, plain, ["auroc", "detection_error"]),
-        ),
+        ("AUROC and detection error, mid-rank, no ties", largest_difference(mid_rank, plain, ranked)),
         ("classification, against-id, no ties", largest_difference(answers, plain_answers, list(plain_answers))),
         (
             "classification but AURC, against-id, ties",
             largest_difference(answers_tied, plain_tied_answers, without_aurc),
         ),
     ):
-        print(f"{what:<46}largest difference {difference:.1e}")
+        report.say(what, f"{difference:.1e}")
         if difference > TOLERANCE:
             raise SystemExit(f"{what}: not equal to {TOLERANCE}")
 
 
-def timed(sides: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    """CPU milliseconds of each side in each round, after one round to warm up."""
-    found: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(rounds + 1):
-        for name, run in sides.items():
-            begin = time.process_time()
-            run()
-            found[name].append(1000 * (time.process_time() - begin))
-    return {name: times[1:] for name, times in found.items()}
-
-
-def compare_metrics(inner: Array, outer: Array, right: Array, rounds: int) -> None:
+def compare_metrics(report: Report, inner: Array, outer: Array, right: Array) -> None:
     def plain() -> None:
         plain_detection(inner, outer)
         plain_classification(right, inner)
@@ -169,7 +152,7 @@ def compare_metrics(inner: Array, outer: Array, right: Array, rounds: int) -> No
         plain()
         plain_f1(inner, outer)
 
-    def ours(ties: str) -> None:
+    def ours(ties: Ties) -> None:
         detection_metrics(inner, outer, correct=right, ties=ties)
         classification_metrics(right, inner, ties=ties)
 
@@ -179,13 +162,8 @@ def compare_metrics(inner: Array, outer: Array, right: Array, rounds: int) -> No
         "goe, against-id": lambda: ours("against-id"),
         "goe, mid-rank": lambda: ours("mid-rank"),
     }
-    times = timed(sides, rounds)
-    print(f"\n{'all metrics':<20}{'CPU ms':>9}{'least':>9}{'most':>9}{'of plain':>11}{'of no F1':>11}")
-    for name, found in times.items():
-        of_plain, of_no_f1 = (median(times[side]) / median(found) for side in ("plain", "plain, no F1"))
-        print(
-            f"{name:<20}{median(found):>9.2f}{min(found):>9.2f}{max(found):>9.2f}{of_plain:>10.1f}x{of_no_f1:>10.1f}x"
-        )
+    title = f"All metrics of {ID:,} ID and {OOD:,} OOD scores, CPU time"
+    report.compare(title, sides, unit="ms", baseline="plain, no F1", clock=time.process_time)
 
 
 def collected(batches: Sequence[Array]) -> Array:
@@ -202,36 +180,33 @@ def concatenated(batches: Sequence[Array]) -> Array:
     return whole
 
 
-def compare_collecting(rounds: int) -> None:
+def calling(collect: Callable[[Sequence[Array]], Array], batches: Sequence[Array]) -> Callable[[], None]:
+    def run() -> None:
+        collect(batches)
+
+    return run
+
+
+def compare_collecting(report: Report) -> None:
     logits = np.random.default_rng(1).normal(size=(max(SIZES), CLASSES)).astype(np.float32)
-    print(
-        f"\n{'collecting logits':<20}{'once, ms':>9}{'least':>9}{'most':>9}"
-        f"{'each, ms':>11}{'least':>9}{'most':>9}{'ratio':>9}"
-    )
     for size in SIZES:
         batches = np.array_split(logits[:size], -(-size // BATCH))
         if not np.array_equal(collected(batches), concatenated(batches)):
             raise SystemExit("collecting: not equal")
-        times = timed({"once": partial(collected, batches), "each": partial(concatenated, batches)}, rounds)
-        once, each = times["once"], times["each"]
-        print(
-            f"{f'{size:,} x {CLASSES}':<20}{median(once):>9.2f}{min(once):>9.2f}{max(once):>9.2f}"
-            f"{median(each):>11.1f}{min(each):>9.1f}{max(each):>9.1f}{median(each) / median(once):>8.1f}x"
-        )
+        sides = {"batch by batch": calling(concatenated, batches), "once": calling(collected, batches)}
+        title = f"Collecting {size:,} x {CLASSES} logits, CPU time"
+        report.compare(title, sides, unit="ms", baseline="batch by batch", clock=time.process_time)
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=15)
-    rounds = parser.parse_args().rounds
+    options = arguments(__doc__, rounds=15).parse_args()
     random = np.random.default_rng(0)
     inner, outer = (1 / (1 + np.exp(-random.normal(mean, 1.5, size))) for mean, size in ((2, ID), (0, OOD)))
     right = random.random(ID) < inner
-    versions = f"Python {platform.python_version()}, numpy {np.__version__}, scikit-learn {sklearn.__version__}"
-    print(f"{platform.processor() or platform.machine()}, {versions}; {ID:,} ID, {OOD:,} OOD; {rounds} rounds")
-    check(inner, outer, right)
-    compare_metrics(inner, outer, right, rounds)
-    compare_collecting(rounds)
+    with Report(__file__, options) as report:
+        check(report, inner, outer, right)
+        compare_metrics(report, inner, outer, right)
+        compare_collecting(report)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ Linux only. The variants take turns within a round. Cold means that the file's p
 mincore confirms; what the disk itself caches is out of reach. Every image is checked, by its corners while timed.
 """
 
-import argparse
 import ctypes
 import itertools
 import mmap
@@ -14,9 +13,10 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from statistics import median
 
 import numpy as np
+from harness import Report, arguments
+from tables import Row, Table
 
 from goe.data.tinyimages import IMAGE_BYTES, SIDE, BlockReader, BlockShuffle, TinyImages, upright
 
@@ -101,19 +101,19 @@ def measure(batches: Iterator[np.ndarray], order: np.ndarray) -> tuple[float, fl
     return len(order) / seconds, growth
 
 
-def compare(path: Path, count: int, rounds: int) -> Iterator[str]:
+def compare(report: Report, path: Path, count: int) -> None:
     source, shuffle = TinyImages(path, count=count), BlockShuffle(count, [1, 2, 3])
     order, in_blocks = np.random.default_rng(1).permutation(count)[:SLOW], shuffle.order(0, min(count, FAST))
     variants: dict[str, tuple[Callable[[], Iterator[np.ndarray]], np.ndarray]] = {
-        "a  seek + read, one file, random": (lambda: authors(path, order), order),
-        "b  TinyImages.images, random": (lambda: positional(source, order), order),
-        "b' the same, will_need 4 batches ahead": (lambda: positional(source, order, 4), order),
-        "c  BlockReader": (lambda: blocks(source, shuffle, len(in_blocks)), in_blocks),
-        "d  memory map, random": (lambda: memory_map(path, order), order),
+        "seek + read, one file, random": (lambda: authors(path, order), order),
+        "TinyImages.images, random": (lambda: positional(source, order), order),
+        "the same, will_need 4 batches ahead": (lambda: positional(source, order, 4), order),
+        "BlockReader": (lambda: blocks(source, shuffle, len(in_blocks)), in_blocks),
+        "memory map, random": (lambda: memory_map(path, order), order),
     }
     speed: dict[tuple[str, str], list[float]] = {key: [] for key in itertools.product(variants, ("cold", "warm"))}
     growth, left = 0.0, 0.0
-    for state, number in itertools.product(("cold", "warm"), range(rounds)):
+    for state, number in itertools.product(("cold", "warm"), range(report.rounds)):
         for name, (batches, wanted) in variants.items():
             if state == "cold":
                 left = max(left, evict(path))
@@ -121,28 +121,26 @@ def compare(path: Path, count: int, rounds: int) -> Iterator[str]:
                 check(batches(), wanted)  # every byte; and the file is cached from here on
             rate, grown = measure(batches(), wanted)
             speed[name, state].append(rate)
-            growth = max(growth, grown if name.startswith("c") else 0.0)
-    middle = {key: median(rates) for key, rates in speed.items()}
-    yield f"{count:,} images, {rounds} rounds, medians: images/s (ratio to a)\n{'':40}{'cold':>18}{'warm':>18}"
-    for name in variants:
-        pairs = ((middle[name, state], middle[next(iter(variants)), state]) for state in ("cold", "warm"))
-        yield f"{name:40}" + "".join(f"{f'{rate:,.0f} ({rate / base:.1f})':>18}" for rate, base in pairs)
-    yield f"c over {len(in_blocks):,} images: peak resident memory grew by {growth:.0f} MB at most"
-    yield f"in the page cache after eviction: {left:.2%} at most; every image was the right one"
+            growth = max(growth, grown if name == "BlockReader" else 0.0)
+    for state in ("cold", "warm"):
+        rows = tuple(Row(name, tuple(speed[name, state])) for name in variants)
+        title = f"80 Million Tiny Images, a file of {count:,}, {state} page cache"
+        report.add(Table(title, "images/s", rows, rows[0].name, more_is_better=True))
+    report.title("80 Million Tiny Images, beside the speed")
+    report.say(f"BlockReader over {len(in_blocks):,} images: peak resident memory grew by", f"{growth:.0f} MB at most")
+    report.say("in the page cache after eviction", f"{left:.2%} at most; every image was the right one")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size-gb", type=float, default=3)
+    parser = arguments(__doc__, rounds=3)
+    parser.add_argument("--size-gb", type=float, help="default: 3, 0.3 with --quick")
     parser.add_argument("--folder", type=Path, help="on the disk to be measured; by default the temporary folder")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--out", type=argparse.FileType("w"), help="file for the table, instead of the screen")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        path, count = Path(folder) / "tiny_images.bin", int(options.size_gb * 1e9) // IMAGE_BYTES
+    size = options.size_gb or (0.3 if options.quick else 3.0)
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder, Report(__file__, options) as report:
+        path, count = Path(folder) / "tiny_images.bin", int(size * 1e9) // IMAGE_BYTES
         write(path, count)
-        table = "\n".join(compare(path, count, options.rounds))
-    print(table, file=options.out)
+        compare(report, path, count)
 
 
 if __name__ == "__main__":

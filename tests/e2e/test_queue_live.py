@@ -18,7 +18,7 @@ from goe.core.state import RunState
 from goe.launch.base import LaunchError
 from goe.launch.detached import queue_mark, queue_process, start_detached, wait_until_at_work
 
-NOOP = Path(__file__).with_name("noop.py")
+NOOP = Path(__file__).parents[2] / "benchmarks" / "noop.py"
 HEAD = '[defaults]\ndataset = "digits"\n'
 A = '[[experiment]]\nname = "a"\n'
 B = '[[experiment]]\nname = "b"\n'
@@ -46,6 +46,11 @@ class Queue:
 
     def ends(self) -> int:
         return self.process.wait(100)
+
+
+def with_noop(lab: Lab) -> dict[str, str]:
+    """The lab's environment, in which scripts may import `noop`."""
+    return lab.env | {"PYTHONPATH": os.pathsep.join([str(NOOP.parent), lab.env.get("PYTHONPATH", "")])}
 
 
 def view(lab: Lab, experiment: str) -> RunView | None:
@@ -318,7 +323,7 @@ def test_two_queues_at_one_instant_start_each_run_once_in_fifty_tries(lab: Lab) 
     lab.queue(HEAD + A)
     script = Path(__file__).with_name("same_instant.py")
     done = subprocess.run(
-        [sys.executable, script, lab.folder, "50"], cwd=lab.folder, env=lab.env, capture_output=True, text=True
+        [sys.executable, script, lab.folder, "50"], cwd=lab.folder, env=with_noop(lab), capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, "50 tries, 0 wrong\n"), done.stderr
 
@@ -365,7 +370,7 @@ def test_a_queue_that_is_part_of_its_file_stays_so(lab: Lab) -> None:
         done = subprocess.run(
             [sys.executable, "-c", script, word],
             cwd=lab.folder,
-            env=lab.env | {"PYTHONPATH": os.pathsep.join([str(NOOP.parent), lab.env.get("PYTHONPATH", "")])},
+            env=with_noop(lab),
             capture_output=True,
             text=True,
             timeout=100,
