@@ -7,10 +7,11 @@ then with 256 outliers beside them. The authors' DataLoaders are compared by the
 process.
 
 The last part, left out without a GPU, feeds G-OE's batches of 45,000 ID images and 90,000 outliers on the device, and
-trains WRN-40-2 by G-OE on batches that are there already, in the precision that a run would choose.
+trains WRN-40-2 by G-OE on a batch that is there already, in the precision that a run would choose.
 """
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -18,22 +19,16 @@ import torch
 from harness import Report, arguments, finish, measure, rows
 from plain import id_loader, outlier_loader
 from standin import CLASSES, config_of, images, training_sets
+from step import STEPS, Side, fresh, ways
 from tables import Table
 
 from goe.data.loader import TrainData
-from goe.device import pick_compute
-from goe.methods import Batch, build_method
-from goe.models import build_model
-from goe.train import make_optimiser
+from goe.methods import Batch
 
 BATCH, OUTLIERS = 128, 256
 WORKERS = (0, 2, 4)
 TRAINED = 45_000
 """ID images of an epoch; there are twice as many outliers."""
-HELD = 8
-"""Batches that training steps share."""
-STEPS = {"cuda": 100, "cpu": 1}
-"""Training steps a round."""
 
 
 def sides(count: int, method: str) -> dict[str, Callable[[], int]]:
@@ -66,36 +61,21 @@ def against_loaders(report: Report, title: str, count: int, method: str) -> None
 
 
 def against_training(report: Report, device: torch.device, count: int) -> None:
-    """An epoch of batches that nobody uses, and training steps on batches that are there."""
+    """An epoch of batches that nobody uses, and training steps on a batch that is there."""
     config = config_of(device=device.type)
     sets = training_sets(count, 2 * count)
-    data, rng = TrainData(sets, config, device), np.random.default_rng(0)
-    torch.manual_seed(config.seed)
-    net = build_model(config.model, num_classes=10, dropout=config.dropout)
-    net = net.to(device).to(memory_format=torch.channels_last).train()
-    method = build_method(config.method)
-    method.bind(net, data)
-    optimiser = make_optimiser(config, [*net.parameters()], device)
-    compute = pick_compute(config)
-    method.start_epoch(net, data, 0, rng)
-    held = list(itertools.islice(data.epoch(0), HELD))
-    epochs = itertools.count()
+    data = TrainData(sets, config, device)
+    batch = next(iter(data.epoch(0)))
+    *_, everything = ways(config.model, device, compiled=False)
+    steps, epochs = Side(everything, fresh(config.model, batch, dropout=True), batch), itertools.count()
 
     def feed() -> int:
-        count = images_of(data.epoch(next(epochs)))
+        fed = images_of(data.epoch(next(epochs)))
         finish(device)
-        return count
+        return fed
 
     def train() -> int:
-        batches = list(itertools.islice(itertools.cycle(held), STEPS[device.type]))
-        for batch in batches:
-            with compute.autocast():
-                output = method.step(net, batch, rng)
-            optimiser.zero_grad(set_to_none=True)
-            output.loss.backward()  # type: ignore[no-untyped-call]
-            optimiser.step()
-        finish(device)
-        return images_of(batches)
+        return steps() * images_of([batch])
 
     training = "WRN-40-2 trained by G-OE"
     title = f"Feeding {device.type} and training on it, {count:,} ID images, batches of {BATCH} + {OUTLIERS}"
@@ -107,6 +87,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="ID images (default: 25,600; 1,280 with --quick)")
     parser.add_argument("--device", choices=STEPS, default="cuda", help="of the last part; cpu only to try it out")
     options = parser.parse_args()
+    warnings.filterwarnings("ignore", "This DataLoader will create")  # more workers than cores: that is measured
     count = options.images or (1_280 if options.quick else 25_600)
     with Report(__file__, options) as report:
         against_loaders(report, f"Batches of {BATCH}, {count:,} ID images", count, "baseline")

@@ -1,14 +1,24 @@
-"""What stands for CIFAR-10 and its outliers: random images of the same shape, and configurations that name them."""
+"""What stands for CIFAR-10 and its outliers: random images of the same shape, and runs that train on them."""
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from goe.core.config import RunConfig, complete
+from goe.core.process import myself
+from goe.core.records import Launch
+from goe.core.rundir import RunDir
 from goe.data.catalog import Benchmark, TrainingSets
 from goe.data.cifar import MEAN, STD
 from goe.data.outliers import OutlierSet
 from goe.data.source import ArraySource
+from goe.journal import Journal
+from goe.train import Trainer
 
 CLASSES = 10
 
@@ -38,3 +48,16 @@ def id_set(name: str, count: int, seed: int) -> ArraySource:
 def images(count: int, seed: int) -> np.ndarray:
     """(count, 32, 32, 3) uint8"""
     return np.random.default_rng(seed).integers(256, size=(count, 32, 32, 3), dtype=np.uint8)
+
+
+@contextmanager
+def trainer(config: RunConfig, sets: TrainingSets, folder: Path) -> Iterator[Trainer]:
+    """Goe's training loop over `sets`, with a run's folder in `folder`."""
+    run = RunDir.create(folder, config)
+    attempt = run.claim(Launch(attempt=1, launcher="benchmark", supervisor=myself(), started=time.time()))
+    assert attempt is not None, "the folder has such a run"
+    with (
+        mock.patch("goe.train.load_training", return_value=sets),
+        Journal(run, attempt, epochs=config.epochs) as journal,
+    ):
+        yield Trainer(run, journal, root=folder, should_stop=lambda: False, say=print)
