@@ -21,11 +21,11 @@ import msgspec
 import psutil
 from tables import Fact, Facts, Machine, Part, Record, Row, Table, fact_line, text
 
-from goe.core.code import identify_code
+from goe.core.code import ROOT, identify_code
 from goe.launch.gpu import read_gpus
 
-ROOT = Path(__file__).parents[1]
-"""Where `cli` is, in a checkout; on the path of the programs that are measured."""
+__all__ = ["ROOT", "Clock", "Report", "Side", "arguments", "finish", "machine", "measure", "rows"]
+
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "textual")
 QUICK_ROUNDS = 2
 SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}

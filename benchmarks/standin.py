@@ -50,6 +50,14 @@ def images(count: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).integers(256, size=(count, 32, 32, 3), dtype=np.uint8)
 
 
+def sparse_npy(path: Path, count: int) -> None:
+    """A file of `count` black images that takes no room on the disk."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, 32, 32, 3)}
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, header)
+        file.truncate(file.tell() + count * 3072)
+
+
 @contextmanager
 def trainer(config: RunConfig, sets: TrainingSets, folder: Path) -> Iterator[Trainer]:
     """Goe's training loop over `sets`, with a run's folder in `folder`."""
