@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: help demo test static check fix venv clean
+.PHONY: help demo test static check bench fix venv clean
 .DEFAULT_GOAL := help
 
 help:
@@ -12,6 +12,7 @@ help:
 	  'make demo   train, watch, evaluate and tabulate 9 small runs (no download, no GPU)' \
 	  'make test   run the tests' \
 	  'make check  format check, lint, strict types, import contracts, tests' \
+	  'make bench  measure, into benchmarks/results/ and docs/performance.md (an hour, on a quiet machine)' \
 	  'make fix    format and apply safe lint fixes' \
 	  'make venv   only set up $(VENV)' \
 	  'make clean  remove $(VENV) and caches; runs/ stays'
@@ -46,6 +47,9 @@ static: venv
 	$(BIN)/lint-imports
 
 check: static test
+
+bench: venv
+	$(BIN)/goe bench --write-docs
 
 fix: venv
 	$(BIN)/ruff format .

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from tui.commands import (
+    bench,
     checkpoints,
     control,
     data,
@@ -95,6 +96,7 @@ queue.queue_app.command("start")(detached.start)
 queue.queue_app.command("stop")(detached.stop)
 queue.queue_app.command("status")(detached.status)
 queue.queue_app.command("service")(detached.service)
+app.command()(bench.bench)
 app.add_typer(queue.queue_app, name="queue")
 app.add_typer(checkpoints.checkpoints_app, name="checkpoints")
 app.add_typer(data.data_app, name="data")

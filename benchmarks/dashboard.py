@@ -7,9 +7,6 @@ Times go from a key, or from what was written to a file, to the change on the sc
 that wandb itself logs, without a network, with the same steps and metrics.
 """
 
-import argparse
-import os
-import platform
 import random
 import shutil
 import tempfile
@@ -20,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 
+import harness
 from curves import record
 from leet import Leet
 from link import NARROW, Link, command
@@ -33,16 +31,8 @@ LIVE = 4
 """Runs that `make` leaves at work; the first in the list."""
 
 
-class Report:
-    """Lines of figures, each with what it should be."""
-
-    def title(self, text: str) -> None:
-        """What the next lines are about."""
-        print(f"\n{text}", flush=True)
-
-    def say(self, what: str, value: str) -> None:
-        """A figure nobody set a bar for."""
-        print(f"  {what:<58} {value}", flush=True)
+class Report(harness.Report):
+    """Figures, each with what it should be."""
 
     def times(self, what: str, seconds: Sequence[float], bar: float | None = None, *, at: float = 0.5) -> None:
         """Median, the 95th percentile and the extremes in ms; `bar` in seconds is for the quantile `at`."""
@@ -295,30 +285,27 @@ def narrow_link(report: Report, runs: Path, rounds: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = harness.arguments(__doc__, rounds=9)
     parser.add_argument("--leet", type=Path, help="a wandb command, in an environment of its own")
-    parser.add_argument("--quick", action="store_true", help="fewer repeats, no million steps")
     asked = parser.parse_args()
-    rounds, seconds = (3, 8.0) if asked.quick else (9, 30.0)
+    seconds = 8.0 if asked.quick else 30.0
     folder = Path(tempfile.mkdtemp(prefix="goe-tui-"))
-    report = Report()
-    said = f"{platform.platform()}, Python {platform.python_version()}, {os.cpu_count()} cores"
-    print(f"{said}; load at the start {os.getloadavg()[0]:.2f}", flush=True)
     try:
-        labs = {count: folder / str(count) / "runs" for count in (1, 1000, 5000)}
-        for count, runs in labs.items():
-            make(runs, count)
-        leet = Leet(asked.leet.absolute(), folder / "leet") if asked.leet else None
-        time.sleep(3)
-        first_frames(report, labs, leet, rounds)
-        keys(report, labs[1000], leet, 10 * rounds)
-        idle(report, labs, leet, seconds)
-        load(report, labs[1000], leet, seconds)
-        freshness(report, labs[1000], 3 * rounds)
-        curves(report, folder, leet, (100_000,) if asked.quick else (100_000, 1_000_000))
-        big_log(report, folder)
-        narrow_link(report, labs[1000], 2 * rounds)
-        print(f"\nload at the end {os.getloadavg()[0]:.2f}", flush=True)
+        with Report(__file__, asked) as report:
+            rounds = report.rounds
+            labs = {count: folder / str(count) / "runs" for count in (1, 1000, 5000)}
+            for count, runs in labs.items():
+                make(runs, count)
+            leet = Leet(asked.leet.absolute(), folder / "leet") if asked.leet else None
+            time.sleep(3)
+            first_frames(report, labs, leet, rounds)
+            keys(report, labs[1000], leet, 10 * rounds)
+            idle(report, labs, leet, seconds)
+            load(report, labs[1000], leet, seconds)
+            freshness(report, labs[1000], 3 * rounds)
+            curves(report, folder, leet, (100_000,) if asked.quick else (100_000, 1_000_000))
+            big_log(report, folder)
+            narrow_link(report, labs[1000], 2 * rounds)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

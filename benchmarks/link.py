@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Self
 
 import psutil
+from harness import ROOT
 
-ROOT = Path(__file__).parents[1]
 NARROW = 8000
 """Bytes a second of a link of 64 kbit/s."""
 

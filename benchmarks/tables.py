@@ -103,6 +103,12 @@ class Record(Struct, frozen=True, kw_only=True):
     parts: tuple[Part, ...]
 
 
+class Results(Struct, frozen=True):
+    """The file of a whole run: the last findings of each script."""
+
+    records: tuple[Record, ...]
+
+
 def number(value: float) -> str:
     """Three significant digits or all before the point: `12,345`, `123`, `12.3`, `1.23`, `0.0123`."""
     size = abs(value)

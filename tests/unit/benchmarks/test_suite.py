@@ -1,0 +1,103 @@
+"""The suite: which parts there are, what is kept of them, the tables of the documentation."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+import suite
+from document import write_docs
+from harness import machine
+from suite import GPU, PARTS, USUAL, chosen, keep
+from tables import Fact, Facts, Record, Results
+from typer.testing import CliRunner
+
+from cli import app
+
+ROOT = Path(__file__).parents[3]
+BENCHMARKS = ROOT / "benchmarks"
+
+
+def record(script: str, said: str, *, quick: bool = False, gpus: tuple[str, ...] = ()) -> Record:
+    part = Facts(f"About {script}", (Fact("speed", said),))
+    here = msgspec.structs.replace(machine(), gpus=gpus)
+    return Record(script=script, day="2026-12-01", quick=quick, rounds=3, machine=here, parts=(part,))
+
+
+def test_parts_are_scripts_that_are_there() -> None:
+    for runs in PARTS.values():
+        for run in runs:
+            assert (BENCHMARKS / f"{run.script}.py").exists(), run
+    help_text = CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "400"}).output
+    assert [part for part in PARTS if part not in help_text] == []
+
+
+def test_the_usual_ones_are_run_unless_some_are_named() -> None:
+    assert chosen([]) == USUAL
+    assert [run.script for run in chosen(["queue", "step"])] == ["queue_loop", "step"]
+    assert chosen(["gpu"]) == GPU
+
+
+def test_an_unknown_part_is_named_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert suite.main(["step", "metric"]) == 2
+    assert '"metric" is no benchmark (did you mean "metrics"?); known: data, step,' in capsys.readouterr().err
+
+
+def test_a_part_replaces_its_own_older_findings(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "found.json"
+    keep(path, [record("step", "1"), record("data", "2")])
+    keep(path, [record("step", "3")])
+    found = msgspec.json.decode(path.read_bytes(), type=Results).records
+    assert [(each.script, each.parts[0].facts[0].said) for each in found] == [("step", "3"), ("data", "2")]  # type: ignore[union-attr]
+
+
+DOCS = """# Speed
+<!-- bench: step -->
+old
+<!-- /bench -->
+between
+<!-- bench: data -->
+<!-- /bench -->
+"""
+
+
+def test_tables_stand_between_their_markers(tmp_path: Path) -> None:
+    path = tmp_path / "performance.md"
+    path.write_text(DOCS, encoding="utf-8")
+    write_docs(path, [record("step", "fast")])
+    text = path.read_text(encoding="utf-8")
+    assert "old" not in text
+    assert text.startswith("# Speed\n<!-- bench: step -->\nMeasured on 2026-12-01, 3 rounds: ")
+    assert "**About step**\n\n|  |  |\n|---|---|\n| speed | fast |\n\n<!-- /bench -->\nbetween\n" in text
+    assert text.endswith("between\n<!-- bench: data -->\n<!-- /bench -->\n")
+    write_docs(path, [record("step", "faster", quick=True)])
+    assert path.read_text(encoding="utf-8").count("<!-- bench: step -->") == 1
+    assert "Measured with --quick, which gives no true figures, on " in path.read_text(encoding="utf-8")
+
+
+def test_a_gpus_findings_have_a_place_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "performance.md"
+    path.write_text(f"{DOCS}<!-- bench: step-gpu -->\n<!-- /bench -->\n", encoding="utf-8")
+    write_docs(path, [record("step", "fast", gpus=("H100",)), record("data", "fed", gpus=("H100",))])
+    before, _, after = path.read_text(encoding="utf-8").partition("<!-- bench: step-gpu -->")
+    assert "| speed | fast |" in after
+    assert "old" in before
+    assert "| speed | fed |" in before
+
+
+def test_findings_without_a_place_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "performance.md"
+    path.write_text(DOCS, encoding="utf-8")
+    with pytest.raises(SystemExit, match="has no place for queue_loop"):
+        write_docs(path, [record("queue_loop", "1")])
+    assert path.read_text(encoding="utf-8") == DOCS
+
+
+def test_the_documentation_has_a_place_for_every_part(tmp_path: Path) -> None:
+    path = tmp_path / "performance.md"
+    path.write_text((ROOT / "docs/performance.md").read_text(encoding="utf-8"), encoding="utf-8")
+    write_docs(path, [record(run.script, "1") for runs in PARTS.values() for run in runs])
+    before = path.read_text(encoding="utf-8")
+    write_docs(path, [record(run.script, "on a GPU", gpus=("H100",)) for run in GPU])
+    after = path.read_text(encoding="utf-8")
+    assert after.count("| speed | on a GPU |") == len(GPU)
+    assert after.count("| speed | 1 |") == before.count("| speed | 1 |")
