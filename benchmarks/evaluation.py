@@ -45,12 +45,13 @@ FOLDERS, IN_FOLDER = 4, 500
 FITTED = 45_000
 SCORED = 10_000 + (10_000 + 5640 + 26_032 + 8793 + 9998 + 35_195) + 2 * 10_000
 OPENMAX = 2_000
+QUICK_MODEL, QUICK_SHARE = "wrn-10-1", 20
 CPU = torch.device("cpu")
 
 
-def make_run(folder: Path) -> RunDir:
+def make_run(folder: Path, model: str) -> RunDir:
     """A run with a checkpoint of random weights."""
-    raw = {"experiment": "bench", "seed": 1, "method": "baseline", "model": MODEL, "device": "cpu", "evaluate": "last"}
+    raw = {"experiment": "bench", "seed": 1, "method": "baseline", "model": model, "device": "cpu", "evaluate": "last"}
     config = complete(raw, print)
     assert config is not None
     run = RunDir.create(folder, config)
@@ -125,20 +126,21 @@ def random_outputs(net: Net, count: int, seed: int) -> tuple[Outputs, Tensor]:
     return Outputs(features @ means.T, features), labels
 
 
-def alone(report: Report, net: Net, network_s: float) -> None:
-    """What each score costs by itself, as a share of the pass."""
-    training = random_outputs(net, FITTED, 1)
+def alone(report: Report, net: Net, image_s: float, fitted_on: int, scored: int) -> None:
+    """What each score costs by itself, as a share of a pass at `image_s` seconds an image."""
+    network_s = image_s * (fitted_on + scored)
+    training = random_outputs(net, fitted_on, 1)
     material = Material(net, lambda: training, None)
-    many, few = random_outputs(net, SCORED, 2)[0], random_outputs(net, OPENMAX, 2)[0]
+    many, few = random_outputs(net, scored, 2)[0], random_outputs(net, OPENMAX, 2)[0]
     rows = []
     for name in (name for name in DETECTORS if name not in {"odin", "she"}):
         begun = time.perf_counter()
         score = fit_score(name, material)
         fitted = time.perf_counter() - begun
-        took = seconds(partial(score, many)) if name != "openmax" else seconds(partial(score, few)) * SCORED / OPENMAX
+        took = seconds(partial(score, many)) if name != "openmax" else seconds(partial(score, few)) * scored / OPENMAX
         share = f"{(fitted + took) / network_s:.1%} of the pass, {fitted:.2f} s of it to fit"
         rows.append(Row(name, (fitted + took,), share))
-    title = f"Each score at CIFAR-10's sizes, {FITTED:,} fitted and {SCORED:,} scored; the pass takes {network_s:.0f} s"
+    title = f"Each score alone, {fitted_on:,} images fitted and {scored:,} scored; the pass takes {network_s:.0f} s"
     report.add(Table(title, "s", tuple(rows)))
 
 
@@ -147,7 +149,8 @@ def main() -> None:
     torch.manual_seed(0)
     with tempfile.TemporaryDirectory() as folder, Report(__file__, options) as report:
         root = Path(folder)
-        run, tests = make_run(root / "runs"), make_sets(root)
+        model, share = (QUICK_MODEL, QUICK_SHARE) if options.quick else (MODEL, 1)
+        run, tests = make_run(root / "runs", model), make_sets(root)
         one, twelve = plain_pass(run, root, tests), whole(run, root, tests)
         images = one()
 
@@ -158,8 +161,8 @@ def main() -> None:
             twelve()
 
         sides = {"one pass": pass_alone, f"{len(SCORES)} scores on 8 sets": with_scores}
-        found = report.compare(f"{images} images on digits, {MODEL}", sides, unit="s", baseline="one pass")
-        alone(report, fresh(run.config()), found.rows[0].middle / images * (FITTED + SCORED))
+        found = report.compare(f"{images} images on digits, {model}", sides, unit="s", baseline="one pass")
+        alone(report, fresh(run.config()), found.rows[0].middle / images, FITTED // share, SCORED // share)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,15 @@ SHARE = 10
 @contextmanager
 def started(folder: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """A detached queue of `folder` with no-op workers."""
-    argv = [sys.executable, NOOP, folder, "exec true", str(folder / "runs"), str(folder / "experiments.toml"), *options]
+    argv = [
+        sys.executable,
+        str(NOOP),
+        str(folder),
+        "exec true",
+        str(folder / "runs"),
+        str(folder / "experiments.toml"),
+        *options,
+    ]
     with (folder / "log").open("wb") as log:
         queue = subprocess.Popen(argv, stdout=log, stderr=log, env=os.environ | {"PYTHONPATH": str(ROOT)})
     try:

@@ -34,10 +34,10 @@ CPU_SIZES = {"wrn-40-2": (32, 64)}
 SMALL = (16, 32)
 TINY = (8, 16)
 """For checks, and with --quick."""
-STEPS = {"cuda": 20, "cpu": 1}
+STEPS = {"cuda": 10, "cpu": 1}
 """Steps a round."""
-ALLOWED: dict[Precision, float] = {"float32": 1e-5, "tf32": 1e-2, "bfloat16": 1e-2}
-"""Relative difference of the first step's loss."""
+ALLOWED: dict[Precision, float] = {"float32": 1e-5, "tf32": 2e-2, "bfloat16": 2e-2}
+"""Relative difference of the first step's loss; in lower precision another of two like outliers may be dropped."""
 
 
 @dataclass(frozen=True, slots=True)

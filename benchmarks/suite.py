@@ -23,7 +23,7 @@ from document import write_docs
 from harness import ROOT, machine
 from tables import Machine, Record, Results
 
-from goe.core.errors import EXIT_OK, EXIT_USER, did_you_mean
+from goe.core.errors import EXIT_OK, EXIT_USER, UserError, did_you_mean
 
 HERE = Path(__file__).parent
 DOCS = ROOT / "docs" / "performance.md"
@@ -70,10 +70,10 @@ PARTS = {run.part: (run,) for run in (*USUAL, *OTHERS)} | {"gpu": GPU}
 
 
 def chosen(names: Sequence[str]) -> tuple[Run, ...]:
-    """The runs of these parts; the usual ones for none. Raises ValueError for what is no part."""
+    """The runs of these parts; the usual ones for none. Raises UserError for what is no part."""
     for name in names:
         if name not in PARTS:
-            raise ValueError(f'"{name}" is no benchmark{did_you_mean(name, PARTS)}; known: {", ".join(PARTS)}')
+            raise UserError(f'"{name}" is no benchmark{did_you_mean(name, PARTS)}; known: {", ".join(PARTS)}')
     return tuple(run for name in names for run in PARTS[name]) or USUAL
 
 
@@ -85,22 +85,26 @@ def measure(run: Run, number: str, quick: bool) -> Record | None:
         return None
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
-        found = Path(folder) / "found.json"
+        file = Path(folder) / "found.json"
         words = [*run.words, *(["--quick"] if quick else [])]
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
-        argv = [sys.executable, str(HERE / f"{run.script}.py"), *words, "--json", str(found)]
+        argv = [sys.executable, str(HERE / f"{run.script}.py"), *words, "--json", str(file)]
         code = subprocess.run(argv, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
         print(f"=== {run.part}: {time.monotonic() - begun:.0f} s ===", flush=True)
-        if code != EXIT_OK or not found.exists():
+        if code != EXIT_OK or not file.exists():
             print(f"{run.part}: failed with exit code {code}; the other parts go on", file=sys.stderr)
             return None
-        return msgspec.json.decode(found.read_bytes(), type=Record)
+        return msgspec.json.decode(file.read_bytes(), type=Record)
+
+
+def found(path: Path) -> tuple[Record, ...]:
+    """What the file has; nothing where it is not there."""
+    return msgspec.json.decode(path.read_bytes(), type=Results).records if path.exists() else ()
 
 
 def keep(path: Path, records: Sequence[Record]) -> Results:
     """Put these findings into the file, in place of the same scripts' older ones."""
-    old = msgspec.json.decode(path.read_bytes(), type=Results).records if path.exists() else ()
-    new = {record.script: record for record in (*old, *records)}
+    new = {record.script: record for record in (*found(path), *records)}
     results = Results(records=tuple(new.values()))
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=1) + b"\n")
@@ -116,23 +120,35 @@ def usual_place(here: Machine) -> Path:
     return folder / file if folder.is_dir() else Path(f"goe-bench-{file}")
 
 
+def refuse(asked: argparse.Namespace) -> None:
+    """Raise UserError for what would fail once all is measured."""
+    if asked.write_docs and not DOCS.exists():
+        raise UserError(f"--write-docs: {DOCS} is not there; it is part of a checkout")
+    if asked.out is None:
+        return
+    if asked.out.is_dir() or not asked.out.absolute().parent.is_dir():
+        raise UserError(f"--out: {asked.out} can't be a file; name one in a folder that is there")
+    try:
+        found(asked.out)
+    except msgspec.DecodeError as error:
+        raise UserError(f"--out: {asked.out} is no file of `goe bench` ({error}); name another") from None
+
+
 def options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--quick", action="store_true", help="small and few, to see that all works; no true figures")
     parser.add_argument("--out", type=Path, help="the file for all that is found")
     parser.add_argument("--write-docs", action="store_true", help="put the tables into docs/performance.md")
-    asked = parser.parse_args(argv)
-    if asked.write_docs and not DOCS.exists():
-        parser.error(f"--write-docs: {DOCS} is not there; it is part of a checkout")
-    return asked
+    return parser.parse_args(argv)
 
 
 def main(argv: Sequence[str]) -> int:
     asked = options(argv)
     try:
         runs = chosen(asked.parts)
-    except ValueError as error:
+        refuse(asked)
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USER
     place = asked.out or (None if asked.quick else usual_place(machine()))

@@ -42,6 +42,37 @@ def test_an_unknown_part_is_named_with_the_nearest(capsys: pytest.CaptureFixture
     assert '"metric" is no benchmark (did you mean "metrics"?); known: data, step,' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--out", "gone/found.json"], "--out: gone/found.json can't be a file; name one in a folder that is there"),
+        (["--out", "."], "--out: . can't be a file"),
+        (["--out", "notes.txt"], "--out: notes.txt is no file of `goe bench` (JSON is malformed"),
+        (["--write-docs"], "--write-docs: docs.md is not there; it is part of a checkout"),
+    ],
+)
+def test_what_could_not_be_kept_is_refused_before_anything_is_measured(
+    words: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(suite, "DOCS", Path("docs.md"))
+    monkeypatch.setattr(suite, "measure", lambda *_: pytest.fail("it was measured"))
+    Path("notes.txt").write_text("mine\n", encoding="utf-8")
+    assert suite.main(["metrics", *words]) == 2
+    assert said in capsys.readouterr().err
+    assert Path("notes.txt").read_text(encoding="utf-8") == "mine\n"
+
+
+def test_a_failing_part_is_named_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(suite, "measure", lambda run, *_: None if run.part == "step" else record(run.script, "1"))
+    path = tmp_path / "found.json"
+    assert suite.main(["step", "data", "--out", str(path)]) == 1
+    assert [each.script for each in suite.found(path)] == ["data"]
+    assert capsys.readouterr().err == "failed: step\n"
+
+
 def test_a_part_replaces_its_own_older_findings(tmp_path: Path) -> None:
     path = tmp_path / "new" / "found.json"
     keep(path, [record("step", "1"), record("data", "2")])
