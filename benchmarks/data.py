@@ -18,8 +18,8 @@ import numpy as np
 import torch
 from harness import Report, arguments, finish, measure, rows
 from plain import id_loader, outlier_loader
-from standin import CLASSES, config_of, images, training_sets
-from step import STEPS, Side, fresh, ways
+from standin import CLASSES, config_of, fresh, images, training_sets
+from step import STEPS, Side, ways
 from tables import Table
 
 from goe.data.loader import TrainData

@@ -24,12 +24,14 @@ from tables import Fact, Facts, Machine, Part, Record, Row, Table, fact_line, te
 from goe.core.code import ROOT, identify_code
 from goe.launch.gpu import read_gpus
 
-__all__ = ["ROOT", "Clock", "Report", "Side", "arguments", "finish", "machine", "measure", "rows"]
+__all__ = ["BROKEN_OFF", "ROOT", "Clock", "Report", "Side", "arguments", "finish", "machine", "measure", "rows"]
 
 PACKAGES = ("torch", "torchvision", "numpy", "scikit-learn", "textual")
 QUICK_ROUNDS = 2
 SCALES = {"s": 1.0, "ms": 1e3, "µs": 1e6}
 WIDE = 66
+BROKEN_OFF = 130
+"""Exit code after ctrl-c."""
 
 Side = Callable[[], float | None]
 """Does its work once and returns how much that was, for a rate or a time for each; None for one."""
@@ -83,6 +85,9 @@ class Report:
         return self
 
     def __exit__(self, kind: object, *_: object) -> None:
+        if kind is KeyboardInterrupt:
+            print("broken off", file=sys.stderr)
+            sys.exit(BROKEN_OFF)
         if kind is not None:
             return
         print(f"\nload at the end {load():.1f}", flush=True)

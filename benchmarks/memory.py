@@ -84,7 +84,8 @@ def alone(*words: str) -> dict[str, float]:
     """One reading in a process of its own."""
     env = os.environ | {"PYTHONPATH": str(ROOT)}
     argv = [sys.executable, __file__, "--one", *words]
-    found = subprocess.run(argv, env=env, stdout=subprocess.PIPE, check=True, text=True).stdout
+    # In a session of its own: after ctrl-c `run` ends it.
+    found = subprocess.run(argv, env=env, stdout=subprocess.PIPE, check=True, text=True, start_new_session=True).stdout
     result: dict[str, float] = json.loads(found.splitlines()[-1])
     return result
 

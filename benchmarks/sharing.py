@@ -15,7 +15,8 @@ from contextlib import ExitStack, contextmanager
 
 import torch
 from harness import ROOT, Report, arguments
-from step import CPU_SIZES, GPU_SIZES, TINY, Side, fresh, random_batch, ways
+from standin import fresh, random_batch
+from step import CPU_SIZES, GPU_SIZES, TINY, Side, ways
 
 from goe.core.jobs import JobOptions
 from goe.core.queuefile import QueueOptions
@@ -38,7 +39,9 @@ class Run:
         if threads is not None:
             env["OMP_NUM_THREADS"] = str(threads)
         argv = [sys.executable, __file__, "--one", device, *map(str, sizes)]
-        self._process = subprocess.Popen(argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self._process = subprocess.Popen(
+            argv, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )  # in a session of its own: ctrl-c ends it by `end`
 
     def wait(self) -> None:
         """Until it is ready, or has taken its steps."""

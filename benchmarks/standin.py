@@ -8,7 +8,10 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+import torch
+from torch import Tensor, nn
 
+from goe.core import specs
 from goe.core.config import RunConfig, complete
 from goe.core.process import myself
 from goe.core.records import Launch
@@ -18,6 +21,8 @@ from goe.data.cifar import MEAN, STD
 from goe.data.outliers import OutlierSet
 from goe.data.source import ArraySource
 from goe.journal import Journal
+from goe.methods import Batch
+from goe.models import Net, build_model
 from goe.train import Trainer
 
 CLASSES = 10
@@ -48,6 +53,38 @@ def id_set(name: str, count: int, seed: int) -> ArraySource:
 def images(count: int, seed: int) -> np.ndarray:
     """(count, 32, 32, 3) uint8"""
     return np.random.default_rng(seed).integers(256, size=(count, 32, 32, 3), dtype=np.uint8)
+
+
+def spec_for(outliers: int) -> specs.GOE:
+    """G-OE with the paper's share of outliers dropped, 20 of 256."""
+    return specs.GOE(filter=specs.Filter(k=max(1, 20 * outliers // 256)))
+
+
+def fresh(model: str, batch: Batch, *, dropout: bool) -> Net:
+    """The network with its first weights and the batch norm of `batch`: without, all its confidences would be 1."""
+    torch.manual_seed(1)
+    net = build_model(model, num_classes=10, dropout=0.3 if dropout and model.startswith("wrn") else 0.0)
+    net = net.to(batch.x.device).train()
+    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+    for norm in norms:
+        norm.momentum = 1.0
+    with torch.no_grad():
+        net(torch.cat([batch.x, batch.x_out]))
+    for norm in norms:
+        norm.momentum = 0.1
+    return net
+
+
+def random_batch(sizes: tuple[int, int], device: torch.device) -> Batch:
+    """Normal images."""
+    chance = torch.Generator().manual_seed(0)
+
+    def normal(count: int) -> Tensor:
+        return torch.randn(count, 3, 32, 32, generator=chance).to(device)
+
+    size, outliers = sizes
+    labels = torch.arange(size, device=device) % 10
+    return Batch(normal(size), labels, labels, normal(outliers), torch.arange(outliers, device=device))
 
 
 def sparse_npy(path: Path, count: int) -> None:

@@ -7,7 +7,7 @@ compute the same is checked first: loss and gradients in float64, then the loss 
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import get_args
 
@@ -16,16 +16,15 @@ import torch
 from harness import Report, arguments, finish
 from kernels import against_floor, where_it_goes
 from plain import TOLERANCE, largest_difference, plain_loss, plain_optimiser, plain_step, torch_dropout
-from standin import config_of
-from torch import Tensor, nn
+from standin import config_of, fresh, random_batch, spec_for
 from torch.optim import SGD
 
 from goe.compiling import compile_net
-from goe.core import specs
 from goe.device import Compute, Precision, pick_compute
 from goe.methods import Batch, build_method
 from goe.methods.base import StepOutput
-from goe.models import Net, build_model
+from goe.methods.filtering import filter_outliers
+from goe.models import Net
 from goe.train import make_optimiser
 
 MODELS = ("wrn-40-2", "resnet-34", "densenet-bc-100-12")
@@ -149,36 +148,27 @@ class Side:
             return self.method.step(self.net, self.batch, rng)
 
 
-def spec_for(outliers: int) -> specs.GOE:
-    """G-OE with the paper's share of outliers dropped, 20 of 256."""
-    return specs.GOE(filter=specs.Filter(k=max(1, 20 * outliers // 256)))
+def filter_alone(report: Report, model: str, side: Side) -> None:
+    """How much of a step its filter's forward is, and whether inference mode would shorten it."""
+    batch, spec = side.batch, side.spec.filter
 
+    def forward() -> None:
+        with side.compute.autocast():
+            filter_outliers(side.net, batch, spec, 0)
+        finish(side.device)
 
-def fresh(model: str, batch: Batch, *, dropout: bool) -> Net:
-    """The network with its first weights and the batch norm of `batch`: without, all its confidences would be 1."""
-    torch.manual_seed(1)
-    net = build_model(model, num_classes=10, dropout=0.3 if dropout and model.startswith("wrn") else 0.0)
-    net = net.to(batch.x.device).train()
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-    with torch.no_grad():
-        net(torch.cat([batch.x, batch.x_out]))
-    for norm in norms:
-        norm.momentum = 0.1
-    return net
+    def inference() -> None:
+        with side.compute.autocast(), torch.inference_mode():
+            filter_outliers(side.net, batch, spec, 0)
+        finish(side.device)
 
-
-def random_batch(sizes: tuple[int, int], device: torch.device) -> Batch:
-    """Normal images."""
-    chance = torch.Generator().manual_seed(0)
-
-    def images(count: int) -> Tensor:
-        return torch.randn(count, 3, 32, 32, generator=chance).to(device)
-
-    size, outliers = sizes
-    labels = torch.arange(size, device=device) % 10
-    return Batch(images(size), labels, labels, images(outliers), torch.arange(outliers, device=device))
+    side.apply()
+    sides: dict[str, Callable[[], float | None]] = {
+        "a whole step": side,
+        "its filter": forward,
+        "its filter in inference mode": inference,
+    }
+    report.compare(f"The filter's share of a step, {model}, {side.way.name}", sides, unit="ms", baseline="a whole step")
 
 
 def check(report: Report, model: str, device: torch.device, every: Sequence[Way]) -> None:
@@ -208,6 +198,7 @@ def compare(report: Report, model: str, device: torch.device, compiled: bool) ->
     notes = {name: f"{side.peak() / 2**20:,.0f} MiB" for name, side in sides.items()} if on_gpu else {}
     title = f"A step of G-OE with {model} on the {device.type.upper()}, {sizes[0]} ID images and {sizes[1]} outliers"
     table = report.compare(title, sides, unit="ms", baseline="plain", notes=notes)
+    filter_alone(report, model, sides["all together"])
     if on_gpu:
         against_floor(report, model, table, device)
         for way in every:

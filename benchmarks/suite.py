@@ -20,7 +20,7 @@ from pathlib import Path
 
 import msgspec
 from document import write_docs
-from harness import ROOT, machine
+from harness import BROKEN_OFF, ROOT, machine
 from tables import Machine, Record, Results
 
 from goe.core.errors import EXIT_OK, EXIT_USER, UserError, did_you_mean
@@ -89,7 +89,12 @@ def measure(run: Run, number: str, quick: bool) -> Record | None:
         words = [*run.words, *(["--quick"] if quick else [])]
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
         argv = [sys.executable, str(HERE / f"{run.script}.py"), *words, "--json", str(file)]
-        code = subprocess.run(argv, env=os.environ | {"PYTHONPATH": path}, check=False).returncode
+        with subprocess.Popen(argv, env=os.environ | {"PYTHONPATH": path}) as script:
+            try:
+                code = script.wait()
+            except KeyboardInterrupt:  # it has had it too, and clears up
+                script.wait()
+                raise
         print(f"=== {run.part}: {time.monotonic() - begun:.0f} s ===", flush=True)
         if code != EXIT_OK or not file.exists():
             print(f"{run.part}: failed with exit code {code}; the other parts go on", file=sys.stderr)
@@ -172,4 +177,4 @@ if __name__ == "__main__":
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:
-        sys.exit(130)
+        sys.exit(BROKEN_OFF)

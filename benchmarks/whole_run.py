@@ -85,11 +85,13 @@ def start_up(config: RunConfig, root: Path, number: int) -> float:
     run = RunDir.create(root / f"runs-{number}", config)
     begun = time.perf_counter()
     argv = [sys.executable, __file__, "--begin", str(run.path), str(root)]
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as worker:
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, start_new_session=True) as worker:
         assert worker.stdout is not None
-        said = next((line for line in worker.stdout if line.strip() == "training"), None)
-        took = time.perf_counter() - begun
-        worker.kill()
+        try:
+            said = next((line for line in worker.stdout if line.strip() == "training"), None)
+            took = time.perf_counter() - begun
+        finally:
+            worker.kill()
     assert said is not None, "the worker ended before its first step; its error is above"
     return took
 
