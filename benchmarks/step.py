@@ -195,7 +195,7 @@ def compare(report: Report, model: str, device: torch.device, compiled: bool) ->
     batch = random_batch(sizes, device)
     sides = {way.name: Side(way, fresh(model, batch, dropout=True), batch) for way in every}
     on_gpu = device.type == "cuda"
-    notes = {name: f"{side.peak() / 2**20:,.0f} MiB" for name, side in sides.items()} if on_gpu else {}
+    notes = {name: f"{side.peak() / 2**20:,.0f} MiB at the peak" for name, side in sides.items()} if on_gpu else {}
     title = f"A step of G-OE with {model} on the {device.type.upper()}, {sizes[0]} ID images and {sizes[1]} outliers"
     table = report.compare(title, sides, unit="ms", baseline="plain", notes=notes)
     filter_alone(report, model, sides["all together"])

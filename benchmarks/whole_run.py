@@ -37,7 +37,7 @@ EPOCHS, STEPS, TRAINED, VALIDATED = 200, 352, 45_000, 5_000
 EVALUATED = 10_000 + 10_000 + 2 * 10_000 + VALIDATED
 """CIFAR-10's test set, CIFAR-100's, two synthetic ones, and the images that thresholds are taken on."""
 OOD_SETS = 3
-SIZES = {"cuda": (128, 256), "cpu": (16, 32)}
+SIZES = {"cuda": (128, 256), "cpu": (32, 64)}
 TIMED = {"cuda": (50, VALIDATED), "cpu": (2, 250)}
 """Steps of training and images of validation in a round."""
 OUTLIERS = 300_000

@@ -1,5 +1,6 @@
 """The suite: which parts there are, what is kept of them, the tables of the documentation."""
 
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -12,6 +13,7 @@ from tables import Fact, Facts, Record, Results
 from typer.testing import CliRunner
 
 from cli import app
+from tui.commands.bench import FOLDERS
 
 ROOT = Path(__file__).parents[3]
 BENCHMARKS = ROOT / "benchmarks"
@@ -29,6 +31,14 @@ def test_parts_are_scripts_that_are_there() -> None:
             assert (BENCHMARKS / f"{run.script}.py").exists(), run
     help_text = CliRunner().invoke(app, ["bench", "--help"], env={"COLUMNS": "400"}).output
     assert [part for part in PARTS if part not in help_text] == []
+
+
+def test_the_scripts_travel_with_an_installed_package() -> None:
+    targets = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["hatch"]["build"]["targets"]
+    assert "benchmarks" in targets["sdist"]["only-include"]  # a wheel is made from it
+    inside = [ROOT / place for place in targets["wheel"]["force-include"].values()]
+    assert FOLDERS[1] in inside
+    assert FOLDERS[0] == BENCHMARKS
 
 
 def test_the_usual_ones_are_run_unless_some_are_named() -> None:
