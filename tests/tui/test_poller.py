@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from typing import Self
+from typing import Any, Self
 
 import pytest
 from runfolder import Lab, newest
@@ -138,10 +138,10 @@ def test_an_exception_stays_with_its_run(lab: Lab, monkeypatch: pytest.MonkeyPat
     bad, good = lab.running("bad"), lab.running("good")
     lab.result(good, 0.9)
 
-    def view(run: RunDir, now: float | None = None) -> RunView:
+    def view(run: RunDir, *options: Any, **named: Any) -> RunView:
         if run.run_id == bad.run_id:
             raise ZeroDivisionError("a bug of ours")
-        return view_run(run, now)
+        return view_run(run, *options, **named)
 
     for module in (goe.launch.look, tui.reading.run):
         monkeypatch.setattr(module, "view_run", view)

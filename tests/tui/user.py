@@ -11,6 +11,9 @@ from tui.app import GoeApp
 
 Wait: TypeAlias = Callable[[Callable[[], object]], Awaitable[None]]
 
+EDGES = "▌▐"
+"""Of dialogs."""
+
 
 class User:
     """Whoever presses the keys."""
@@ -29,9 +32,13 @@ class User:
         visible_screen_stack.set(self.app._background_screens)
         return self.app.screen._compositor.render_strips()
 
+    def words(self) -> str:
+        """What the screen says, wherever its lines break, also in a dialog with edges."""
+        return " ".join(self.screen().translate(dict.fromkeys(map(ord, EDGES), " ")).split())
+
     async def sees(self, text: str) -> None:
         """Wait for a text, wherever its lines break."""
-        await self.wait(lambda: text in self.screen() or text in " ".join(self.screen().split()))
+        await self.wait(lambda: text in self.screen() or text in self.words())
 
     async def follow(self, *steps: str) -> None:
         """Do these, each after the other: words are keys, `?text` waits for a text, `'text` writes it."""
