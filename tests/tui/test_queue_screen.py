@@ -6,8 +6,10 @@ import shlex
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,7 @@ from tui.app import GoeApp
 from tui.screens.confirm import ConfirmScreen, MessageScreen
 from tui.screens.editor import editor_command
 from tui.screens.form import FormRow, FormScreen
+from tui.screens.help import HelpScreen
 from tui.screens.queue import QueueScreen
 from tui.screens.queuelog import QueueLogScreen
 from tui.screens.runs import RunsScreen
@@ -204,6 +207,25 @@ async def test_edit_in_the_form(lab: Lab, seat: Sit) -> None:
         assert user.field("dataset").placeholder == '"digits"  from [defaults]'
         await user.pilot.press("enter")
         await user.becomes(meant)
+
+
+async def test_a_form_may_be_covered_while_it_is_saved(lab: Lab, seat: Sit) -> None:
+    meant, gate = as_the_command(lab, "set kept epochs=7"), threading.Event()
+    async with seat() as user:
+        await user.choose("kept")
+        await user.pilot.press("enter")
+        await user.fill(epochs="7")
+        form = user.app.screen
+        assert isinstance(form, FormScreen)
+        apply = form._form.apply
+        form._form = replace(form._form, apply=lambda values: (gate.wait(10), apply(values))[1])
+        await user.pilot.press("enter", "f1")
+        await user.at(HelpScreen)
+        gate.set()
+        await user.becomes(meant)
+        await user.wait(lambda: not form._saving)
+        await user.pilot.press("escape")
+        await user.at(FormScreen)
 
 
 async def test_a_form_left_changes_nothing(lab: Lab, seat: Sit) -> None:

@@ -143,7 +143,8 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
 
     def action_leave(self) -> None:
         """Leave without a change."""
-        self.dismiss(None)
+        if self.is_active:
+            self.dismiss(None)
 
     def _add(self, other: "FormRow") -> None:
         """The key written in the last row becomes a field."""
@@ -176,6 +177,8 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
             found = await asyncio.to_thread(self._form.apply, values)
         finally:
             self._saving = False
+        if not self.is_active:  # it was left or covered meanwhile, or the dashboard is about to end
+            return
         if not found:
             self.dismiss(values)
             return
