@@ -45,7 +45,9 @@ def test_what_rests_is_not_read_again_until_it_changes(lab: Lab, monkeypatch: py
     first = reader.read()
     read: list[str] = []
     real = goe.launch.look.view_run
-    monkeypatch.setattr(goe.launch.look, "view_run", lambda run: (read.append(run.run_id), real(run))[1])
+    monkeypatch.setattr(
+        goe.launch.look, "view_run", lambda run, **named: (read.append(run.run_id), real(run, **named))[1]
+    )
     assert reader.read().views is first.views
     assert read == []
     queued.held_file.touch()

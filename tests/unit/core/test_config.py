@@ -362,6 +362,7 @@ def test_every_choice_but_name_and_seed_changes_the_group() -> None:
         "flip": 0.1,
         "precision": "float32",
         "device": "cpu",
+        "compile": "off",
         "keep_every": 1,
         "evaluate": "last",
         "scores": ("energy",),
