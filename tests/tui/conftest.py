@@ -51,9 +51,9 @@ def at_work(lab: Lab) -> Iterator["subprocess.Popen[bytes]"]:
 
 @pytest.fixture
 def wait_until() -> Callable[..., object]:
-    """`await wait_until(condition)`: until it holds, at most 10 s."""
+    """`await wait_until(condition)`: until it holds, at most 30 s: machines that test are busy."""
 
-    async def wait(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
+    async def wait(condition: Callable[[], object], timeout_s: float = 30.0) -> None:
         deadline = time.monotonic() + timeout_s
         while not condition():
             assert time.monotonic() < deadline, "timed out"
