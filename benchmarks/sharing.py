@@ -24,7 +24,7 @@ from goe.launch.slots import Slots
 
 MODEL = "wrn-40-2"
 STEPS = {"cuda": 100, "cpu": 4}
-"""Of each run in a round."""
+"""Of each run in a round; one with --quick."""
 ONE_AFTER_THE_OTHER = "one after the other, 1 thread"
 BAR = 1.1
 """Two at once may take so much of their time one after the other."""
@@ -49,10 +49,10 @@ class Run:
         if not self._process.stdout.readline():
             raise SystemExit("a run ended early; its error is above")
 
-    def go(self) -> None:
-        """Tell it to take its steps."""
+    def go(self, steps: int) -> None:
+        """Tell it to take so many steps."""
         assert self._process.stdin is not None
-        self._process.stdin.write("go\n")
+        self._process.stdin.write(f"{steps}\n")
         self._process.stdin.flush()
 
     def end(self) -> None:
@@ -80,9 +80,9 @@ def one(device: str, sizes: tuple[int, int]) -> None:
     side = Side(everything, fresh(MODEL, batch, dropout=True), batch)
     side()
     print("ready", flush=True)
-    for _ in sys.stdin:
+    for steps in sys.stdin:
         done = 0
-        while done < STEPS[device]:
+        while done < int(steps):
             done += side()
         print("done", flush=True)
 
@@ -92,7 +92,7 @@ def at_once(runs: Sequence[Run], steps: int) -> Callable[[], int]:
 
     def side() -> int:
         for run in runs:
-            run.go()
+            run.go(steps)
         for run in runs:
             run.wait()
         return steps * len(runs)
@@ -112,6 +112,7 @@ def by_turns(runs: Sequence[Run], steps: int) -> Callable[[], int]:
 def on_cores(report: Report, sizes: tuple[int, int]) -> None:
     """Two runs on the CPU."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    steps = 1 if report.quick else STEPS["cpu"]
     slot = Slots(QueueOptions(slots=2), gpus=()).take(JobOptions(), [])
     assert slot is not None
     given = f"at once, {slot.threads} each as goe gives"
@@ -121,10 +122,10 @@ def on_cores(report: Report, sizes: tuple[int, int]) -> None:
         started(2, "cpu", cores, sizes) as wide,
     ):
         sides = {
-            ONE_AFTER_THE_OTHER: by_turns(single, STEPS["cpu"]),
-            f"the same, {cores} threads each": by_turns(wide, STEPS["cpu"]),
-            given: at_once(shared, STEPS["cpu"]),
-            f"at once, {cores} threads each": at_once(wide, STEPS["cpu"]),
+            ONE_AFTER_THE_OTHER: by_turns(single, steps),
+            f"the same, {cores} threads each": by_turns(wide, steps),
+            given: at_once(shared, steps),
+            f"at once, {cores} threads each": at_once(wide, steps),
         }
         title = f"Two runs on {cores} cores, {MODEL}, {sizes[0]} + {sizes[1]} images, time for a step of either"
         table = report.compare(title, sides, unit="ms", baseline=ONE_AFTER_THE_OTHER)

@@ -20,7 +20,8 @@ class Noted:
     def __init__(self, name: str, notes: list[str]) -> None:
         self.name, self.notes = name, notes
 
-    def go(self) -> None:
+    def go(self, steps: int) -> None:
+        assert steps == 4
         self.notes.append(f"go {self.name}")
 
     def wait(self) -> None:
