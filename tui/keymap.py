@@ -1,15 +1,15 @@
 """What every key does on the screen that is open, read off the bindings: of the focused widget, the screen, the app."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from msgspec import Struct
 from textual.app import App
 from textual.binding import Binding
 from textual.dom import DOMNode
 from textual.screen import Screen
 
 
-@dataclass(frozen=True, slots=True)
-class Deed:
+class Deed(Struct, frozen=True):
     """One thing that can be done, and the keys that do it."""
 
     keys: tuple[str, ...]
@@ -21,8 +21,7 @@ class Deed:
     """Whether it belongs in the screen's last line."""
 
 
-@dataclass(frozen=True, slots=True)
-class DeedGroup:
+class DeedGroup(Struct, frozen=True):
     """Everything that can be done with one part of the screen."""
 
     title: str

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import Struct
 from textual.message import Message
 
 from goe.core.config import RunConfig
@@ -45,8 +46,7 @@ class Overview:
     """Runs that were not read yet: the first read of a large folder takes a while."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checkpoint:
+class Checkpoint(Struct, frozen=True):
     """One entry of a run's `checkpoints/`."""
 
     name: str
@@ -65,8 +65,7 @@ class Checkpoint:
         return self.name, self.epoch, self.saved, self.files
 
 
-@dataclass(frozen=True, slots=True)
-class RunDetail:
+class RunDetail(Struct, frozen=True):
     """Everything the page of one run shows."""
 
     view: RunView
@@ -83,8 +82,7 @@ Fields = tuple[tuple[str, str], ...]
 """Names and what is said of them, in order."""
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptFact:
+class AttemptFact(Struct, frozen=True):
     """One start of a run."""
 
     number: int
@@ -98,8 +96,7 @@ class AttemptFact:
     """Whether somebody asked for it, by a retry after the one before."""
 
 
-@dataclass(frozen=True, slots=True)
-class Dossier:
+class Dossier(Struct, frozen=True):
     """What a run was told and computed with, and how often it was started."""
 
     run_id: str
@@ -110,8 +107,7 @@ class Dossier:
     """The command that computes it again."""
 
 
-@dataclass(frozen=True, slots=True)
-class DiffLine:
+class DiffLine(Struct, frozen=True):
     """A key of two runs."""
 
     key: str
@@ -120,8 +116,7 @@ class DiffLine:
     same: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Difference:
+class Difference(Struct, frozen=True):
     """Two runs side by side."""
 
     a: str
@@ -130,8 +125,7 @@ class Difference:
     problems: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(Struct, frozen=True):
     """One line of a log."""
 
     start: int
@@ -144,8 +138,7 @@ class LogLine:
     """Whether it has its line break."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hits:
+class Hits(Struct, frozen=True):
     """How far a search of the log is."""
 
     wanted: "Pattern"
@@ -159,8 +152,7 @@ class Hits:
     """Where the last of them found its line; None if there is none that way."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogPage:
+class LogPage(Struct, frozen=True):
     """A part of a log that follows on itself, and what was searched for."""
 
     lines: tuple[LogLine, ...] = ()
@@ -173,8 +165,7 @@ class LogPage:
     """Why the file can't be read, in the system's words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Histogram:
+class Histogram(Struct, frozen=True):
     """The scores of one evaluation result of a run, and which others there are."""
 
     run_id: str
@@ -191,8 +182,7 @@ class Histogram:
     """Why there is nothing to draw."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choices:
+class Choices(Struct, frozen=True):
     """What evaluation results have of each thing that a table can be narrowed to."""
 
     metrics: tuple[str, ...] = ()
@@ -204,8 +194,7 @@ class Choices:
     experiments: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Results:
+class Results(Struct, frozen=True, eq=False):
     """The evaluation table, what it was made of, and what it could not cover."""
 
     look: "TableLook"
@@ -231,8 +220,7 @@ class Results:
         return self.table.blocks if self.table else ()
 
 
-@dataclass(frozen=True, slots=True)
-class Queued:
+class Queued(Struct, frozen=True):
     """An `[[experiment]]` of the queue file, and how far its runs are."""
 
     name: str
@@ -252,8 +240,7 @@ class Queued:
     """Seconds until its last run is done."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueueFacts:
+class QueueFacts(Struct, frozen=True):
     """The queue file, and the queue that works on the folder."""
 
     experiments: tuple[Queued, ...] = ()
@@ -270,8 +257,7 @@ class QueueFacts:
     """Of the file, the one of the first problem."""
 
 
-@dataclass(frozen=True, slots=True)
-class QueueLog:
+class QueueLog(Struct, frozen=True):
     """The last lines that queues of the folder wrote."""
 
     lines: tuple[str, ...] = ()
@@ -283,8 +269,7 @@ GpuShares = tuple[tuple[int, int | None], ...]
 """GPUs by index, and the bytes taken of each; None where the driver doesn't tell."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
+class Pulse(Struct, frozen=True):
     """One look at the machine."""
 
     read_at: float
@@ -295,8 +280,7 @@ class Pulse:
     """What is wrong with the GPUs' driver."""
 
 
-@dataclass(frozen=True, slots=True)
-class Glimpse:
+class Glimpse(Struct, frozen=True):
     """The machine for one line of another screen."""
 
     pulse: Pulse
@@ -304,16 +288,14 @@ class Glimpse:
     """Of the disk of the runs."""
 
 
-@dataclass(frozen=True, slots=True)
-class Disk:
+class Disk(Struct, frozen=True):
     """A folder, and what its disk has left; None where that can't be told."""
 
     path: Path
     room: Room | None
 
 
-@dataclass(frozen=True, slots=True)
-class GpuFact:
+class GpuFact(Struct, frozen=True):
     """A GPU now, and the last minutes."""
 
     gpu: Gpu
@@ -321,8 +303,7 @@ class GpuFact:
     memory: Trace
 
 
-@dataclass(frozen=True, slots=True)
-class Holder:
+class Holder(Struct, frozen=True):
     """A process that takes of the machine; without one, what holds memory of a GPU and can't be seen from here."""
 
     process: Process | None
@@ -331,8 +312,7 @@ class Holder:
     gpus: GpuShares = ()
 
 
-@dataclass(frozen=True, slots=True)
-class SystemFacts:
+class SystemFacts(Struct, frozen=True):
     """The machine, and who is on it."""
 
     host: str

@@ -4,8 +4,9 @@ Built from a run's files by `goe.figures`, drawn to a file by `goe.figures.draw`
 """
 
 import zlib
-from dataclasses import dataclass
 from typing import TypeAlias
+
+from msgspec import Struct
 
 Values: TypeAlias = tuple[float, ...]
 
@@ -21,8 +22,7 @@ def colour_index(experiment: str) -> int:
     return zlib.crc32(experiment.encode(errors="surrogatepass"), 12) % len(PALETTE_DARK)
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(Struct, frozen=True):
     """One curve."""
 
     name: str
@@ -40,8 +40,7 @@ class Line:
     """Down to zero, as bars are."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chart:
+class Chart(Struct, frozen=True):
     """Curves on one pair of axes."""
 
     title: str
@@ -54,8 +53,7 @@ class Chart:
     """What the x axis spans at least."""
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
+class Figure(Struct, frozen=True):
     """Charts beside and below each other, under one title and with one legend."""
 
     title: str

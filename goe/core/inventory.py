@@ -1,15 +1,15 @@
 """The checkpoints of a run, read without torch."""
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from goe.core.errors import RunError
 from goe.core.records import CheckpointIndex
 from goe.core.rundir import RunDir, read_json
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointView:
+class CheckpointView(Struct, frozen=True):
     """One named checkpoint."""
 
     run_id: str

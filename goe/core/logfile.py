@@ -2,8 +2,9 @@
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 MAX_LINE_LENGTH = 2_000  # one line of 100 MB in a log is what hangs toolong (its issue 55)
 _BLOCK = 256 * 1024
@@ -56,8 +57,7 @@ def shown(line: bytes, lost: int = 0) -> str:
     return f"{cleaned}… [{left_out:,} more characters]" if left_out else cleaned
 
 
-@dataclass(frozen=True, slots=True)
-class Tail:
+class Tail(Struct, frozen=True):
     """The last lines of a file."""
 
     lines: tuple[str, ...]

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from goe.core.config import RunConfig
 from goe.core.errors import RunError
@@ -16,8 +18,7 @@ from goe.core.state import RunState, derive_state
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class RunView:
+class RunView(Struct, frozen=True):
     """What is known of a run at one moment."""
 
     run: RunDir

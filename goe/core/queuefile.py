@@ -7,7 +7,6 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
@@ -60,8 +59,7 @@ class QueueOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Seconds a cancelled run has to stop by itself."""
 
 
-@dataclass(frozen=True, slots=True)
-class Queue:
+class Queue(Struct, frozen=True):
     """A queue file, read, checked and expanded."""
 
     path: Path
@@ -112,8 +110,7 @@ def swept_keys(entry: Table) -> dict[tuple[str, ...], tuple[str, ...]]:
     return {_meant(written): written for written, _ in _swept(entry)}
 
 
-@dataclass(frozen=True, slots=True)
-class _Variant:
+class _Variant(Struct, frozen=True):
     """One experiment after its sweep: a name and the swept values laid over its table."""
 
     name: str

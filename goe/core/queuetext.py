@@ -7,15 +7,15 @@ import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from goe.core.errors import ConfigError
 from goe.core.rundir import write_atomic
 
 
-@dataclass(frozen=True, slots=True)
-class QueueText:
+class QueueText(Struct, frozen=True):
     """A queue file as it was read."""
 
     path: Path

@@ -204,7 +204,7 @@ class RunDir:
     def attempt_count(self) -> int:
         """How often the run was started."""
         try:
-            names = [entry.name for entry in self.attempts_dir.iterdir()]
+            names = os.listdir(self.attempts_dir)  # noqa: PTH208 - names alone, without a Path for each
         except FileNotFoundError:
             return 0
         except OSError as error:
@@ -263,16 +263,31 @@ def find_runs(runs: Path) -> list[RunDir]:
         return []
     except OSError as error:
         raise RunError(f"{runs}: can't be read: {error.strerror}; pass --runs FOLDER") from None
-    found = [RunDir(runs / name) for name in sorted(names, key=_natural)]
-    return [run for run in found if is_run(run)]
+    folder = str(runs)
+    return [RunDir(runs / name) for name in sorted(names, key=_natural) if _is_run(f"{folder}/{name}", name)]
 
 
 def is_run(run: RunDir) -> bool:
     """Whether it was made already; yes for a folder of a run's name that may not be looked into."""
+    return _is_run(str(run.path), run.run_id)
+
+
+def _is_run(path: str, name: str) -> bool:
+    """By system calls alone: a folder may hold thousands, and a Path for each takes longer than to look."""
     try:
-        return run.config_file.exists() or run.attempts_dir.is_dir()
-    except PermissionError:
-        return _RUN_ID.fullmatch(run.run_id) is not None
+        return _exists(f"{path}/config.json") or stat.S_ISDIR(os.stat(f"{path}/attempts").st_mode)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return _RUN_ID.fullmatch(name) is not None
+
+
+def _exists(path: str) -> bool:
+    try:
+        os.stat(path)  # noqa: PTH116
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def resolve_run(runs: Path, name: str) -> RunDir:

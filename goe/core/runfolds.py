@@ -1,15 +1,15 @@
 """Runs that differ by nothing but their seed, as one: how many there are, and the mean of what they reached."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from statistics import fmean, stdev
+
+from msgspec import Struct
 
 from goe.core.overview import RunView
 from goe.core.runfields import Read, Value, experiment
 
 
-@dataclass(frozen=True, slots=True)
-class Fold:
+class Fold(Struct, frozen=True):
     """The seeds of one experiment's configuration."""
 
     key: str
@@ -21,8 +21,7 @@ class Fold:
         return experiment(self.views[0])
 
 
-@dataclass(frozen=True, slots=True)
-class Mean:
+class Mean(Struct, frozen=True):
     """A mean over seeds."""
 
     value: float

@@ -14,9 +14,10 @@ Quotes keep spaces, commas and signs together: `"two words"`. Upper and lower ca
 import operator
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from goe.core.errors import ConfigError, did_you_mean
 from goe.core.overview import RunView
@@ -35,8 +36,7 @@ _WITHIN = ("id", "experiment", "problem")
 _SEARCHED = ("id", "experiment", "method", "model", "data", "state")
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(Struct, frozen=True):
     """A filter that was understood."""
 
     text: str

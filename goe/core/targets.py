@@ -5,10 +5,11 @@ URLs are secrets (who has a webhook's may write to its channel): no message show
 
 import re
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 from urllib.parse import unquote, urlsplit, urlunsplit
+
+from msgspec import Struct
 
 from goe.core.errors import UserError, did_you_mean
 
@@ -28,8 +29,7 @@ class TargetError(UserError):
     """An entry of `notify` that can be neither asked nor run."""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(Struct, frozen=True):
     """One who is told."""
 
     kind: Kind

@@ -5,10 +5,10 @@ find keys and step over values; it checks nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import tomli
+from msgspec import Struct
 
 KeyPath: TypeAlias = tuple[str | int, ...]
 
@@ -16,8 +16,7 @@ _BARE_END = frozenset(" \t\r\n=.,]}#")
 _SCALAR_END = frozenset(",]}\r\n#")
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True):
     """A `[table]` or `[[table]]`; positions are characters of the text from 0."""
 
     path: KeyPath
@@ -27,8 +26,7 @@ class Header:
     """Past its last bracket."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(Struct, frozen=True):
     """A `key = value`, on a line of its own or within an inline table."""
 
     path: KeyPath
@@ -44,8 +42,7 @@ class Pair:
     """Past the value."""
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(Struct, frozen=True):
     """All that is written in a text, in its order."""
 
     headers: tuple[Header, ...]

@@ -6,12 +6,13 @@ its folder.
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from msgspec.structs import replace
 
 from goe.core.errors import RunError
 from goe.core.queuefile import Queue, parse_queue

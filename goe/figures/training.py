@@ -5,9 +5,10 @@ them lacks (it is not done yet, or its loss was not finite) is a gap.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
+from msgspec.structs import replace
 
 from goe.core.chart import Chart, Figure, Line
 from goe.core.errors import RunError

@@ -1,7 +1,8 @@
 """What every way of starting a run has in common."""
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from goe.core.errors import GoeError
 from goe.core.rundir import RunDir
@@ -11,8 +12,7 @@ class LaunchError(GoeError):
     """A run could not be started at all."""
 
 
-@dataclass(frozen=True, slots=True)
-class Slot:
+class Slot(Struct, frozen=True):
     """The part of a machine one run may use."""
 
     gpus: tuple[int, ...] = ()

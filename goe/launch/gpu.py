@@ -7,14 +7,14 @@ None and never a guess.
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from goe.core.errors import ConfigError, did_you_mean
 
 
-@dataclass(frozen=True, slots=True)
-class GpuProcess:
+class GpuProcess(Struct, frozen=True):
     """A process on a GPU. Containers mostly hide those of others, and some their own."""
 
     pid: int
@@ -24,8 +24,7 @@ class GpuProcess:
     """It draws on a screen: a desktop, a browser."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gpu:
+class Gpu(Struct, frozen=True):
     """One reading of one GPU, or of one MIG device, which CUDA takes for a GPU."""
 
     index: int

@@ -3,20 +3,19 @@
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from goe.core.config import RunConfig
 from goe.core.jobs import Job
 from goe.core.overview import RunView, view_run
 from goe.core.rundir import RunDir, is_run
-from goe.core.stamp import Stamp, stamp_of
+from goe.core.stamp import Stamp, is_settled, stamp_of
 from goe.core.state import RunState
 from goe.launch.retry import Past, read_past
 
-FRESH_NS = 2_000_000_000
-"""A folder changed so shortly before it was read may have changed again within its clock's resolution."""
 TRUST_S = 300.0
 """Then a run is read again in any case: clocks of file servers and of this machine differ."""
 
@@ -26,8 +25,7 @@ _FAILED = {RunState.FAILED, RunState.LOST, RunState.STOPPED}
 _RESTING = {RunState.QUEUED, RunState.DONE, RunState.FAILED, RunState.STOPPED}
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """A run as it was at one look."""
 
     view: RunView
@@ -36,8 +34,7 @@ class Seen:
     """When its newest attempt was first seen in this state, by the monotonic clock."""
 
 
-@dataclass(slots=True)
-class _Kept:
+class _Kept(Struct):
     seen: Seen
     marks: Marks
     until: float
@@ -58,13 +55,13 @@ class Look:
         if kept is not None and now < kept.until and _marks(run.path, kept.seen.view.attempt) == kept.marks:
             return kept.seen
         view = view_run(run, read_config=self._config)
+        resting = view.state in _RESTING or (view.state is RunState.LOST and view.needs_start)
         # Marks are taken after the view: what changed between the two is fresh, and what is fresh is read again.
-        marks = _marks(run.path, view.attempt)
+        marks = _marks(run.path, view.attempt) if resting else ()
         past = read_past(run, view.attempt) if view.state in _FAILED else NO_PAST
         same = kept is not None and (kept.seen.view.state, kept.seen.view.attempt) == (view.state, view.attempt)
         seen = Seen(view, past, kept.seen.at if kept is not None and same else now)
-        resting = view.state in _RESTING or (view.state is RunState.LOST and view.needs_start)
-        self._kept[run.path] = _Kept(seen, marks, now + TRUST_S if resting and _settled(marks) else 0.0)
+        self._kept[run.path] = _Kept(seen, marks, now + TRUST_S if resting and is_settled(*marks) else 0.0)
         return seen
 
     def _config(self, run: RunDir) -> RunConfig:
@@ -73,7 +70,7 @@ class Look:
         if kept is not None and kept[0] == stamp:
             return kept[1]
         config = run.config()
-        if stamp is not None and _settled((stamp,)):
+        if stamp is not None and is_settled(stamp):
             self._configs[run.path] = stamp, config
         return config
 
@@ -108,8 +105,3 @@ def _marks(path: Path, attempt: int) -> Marks:
     folder = str(path)
     marks = (stamp_of(folder), stamp_of(f"{folder}/attempts"))
     return (*marks, stamp_of(f"{folder}/attempts/{attempt}")) if attempt else marks
-
-
-def _settled(marks: Marks) -> bool:
-    newest = max((mark.changed for mark in marks if mark is not None), default=0)
-    return abs(time.time_ns() - newest) > FRESH_NS

@@ -3,15 +3,15 @@
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec import Struct
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Room:
+class Room(Struct, frozen=True):
     """Of memory, or a disk, in bytes."""
 
     total: int
@@ -29,8 +29,7 @@ class Room:
         return self.used / self.total if self.total else None
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(Struct, frozen=True):
     """One reading."""
 
     cores: tuple[float, ...] | None = None

@@ -8,7 +8,8 @@ run's, on any other for other people's.
 import contextlib
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from goe.core.records import Launch
 from goe.launch.gpu import Gpu, GpuProcess
@@ -18,8 +19,7 @@ SMALL = GIB // 4
 """Bytes below which a program doesn't count: monitors and MPS servers take a few MiB, a CUDA context 300 and more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Occupancy:
+class Occupancy(Struct, frozen=True):
     """What keeps one GPU busy."""
 
     others: tuple[GpuProcess, ...]

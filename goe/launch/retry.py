@@ -1,7 +1,8 @@
 """Whether a queue starts a failed run again by itself: after which causes, how often and how late."""
 
-from dataclasses import dataclass
 from typing import get_args
+
+from msgspec import Struct
 
 from goe.core.cause import cause_of
 from goe.core.errors import EXIT_OK, EXIT_STOPPED, RunError
@@ -12,8 +13,7 @@ from goe.core.rundir import Attempt, RunDir
 LONGEST_WAIT_S = 3600.0
 
 
-@dataclass(frozen=True, slots=True)
-class Past:
+class Past(Struct, frozen=True):
     """What a run's attempts say of its failures."""
 
     causes: tuple[Cause, ...] = ()
@@ -24,8 +24,7 @@ class Past:
     """The attempt after which somebody last asked for another (`goe retry`); 0 for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Chance:
+class Chance(Struct, frozen=True):
     """The next retry that a failed run could have."""
 
     cause: Cause

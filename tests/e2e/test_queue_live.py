@@ -358,7 +358,7 @@ def test_a_queue_that_is_part_of_its_file_stays_so(lab: Lab) -> None:
     """As `goe figure spiral --seeds 1` needs it; a queue that follows its file takes the other run in."""
     lab.queue(HEAD + A + B)
     script = (
-        "import sys; from dataclasses import replace; from pathlib import Path\n"
+        "import sys; from msgspec.structs import replace; from pathlib import Path\n"
         "from noop import use_stub; use_stub(Path())\n"
         "from goe.core.queuefile import load_queue; from goe.launch.queueloop import Runner\n"
         "queue = load_queue(Path('experiments.toml')); part = replace(queue, jobs=queue.jobs[:1])\n"

@@ -1,9 +1,9 @@
 """Figures as terminal text: layout, legends, and charts apart where there are no colours."""
 
 import io
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 from rich.cells import cell_len
 from rich.console import Console
 

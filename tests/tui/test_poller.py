@@ -143,8 +143,7 @@ def test_an_exception_stays_with_its_run(lab: Lab, monkeypatch: pytest.MonkeyPat
             raise ZeroDivisionError("a bug of ours")
         return view_run(run, *options, **named)
 
-    for module in (goe.launch.look, tui.reading.run):
-        monkeypatch.setattr(module, "view_run", view)
+    monkeypatch.setattr(goe.launch.look, "view_run", view)
     views = {each.run_id: each for each in read_overview(lab.runs, Plan(lab.queue)).views}
     assert views[good.run_id].state is RunState.RUNNING
     assert views[bad.run_id].state is RunState.BROKEN
@@ -211,3 +210,23 @@ def test_a_run_that_vanishes_is_no_error(lab: Lab) -> None:
     run.path.rename(lab.runs / ".gone")
     assert reader.read().view.state is RunState.BROKEN
     assert newest(RunDir(lab.runs / ".gone")).number == 1
+
+
+def test_a_run_that_rests_is_told_of_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = lab.done("a")
+    reader = RunReader(run)
+    told = reader.read()
+    assert told is not None
+    assert reader.read() is None
+    run.held_file.touch()
+    found = reader.read()
+    assert found is not None
+    assert found.view.held
+    assert reader.read() is None
+    monkeypatch.setattr(tui.reading.run, "AGES_S", 0.0)  # ages go on all the same
+    assert reader.read() is not None
+
+
+def test_a_run_that_lives_is_told_of_each_time(lab: Lab) -> None:
+    reader = RunReader(lab.running("a"))
+    assert None not in [reader.read(), reader.read()]

@@ -9,10 +9,10 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 from runfolder import Lab
 from textual.pilot import Pilot
 from textual.widgets import Input

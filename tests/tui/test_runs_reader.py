@@ -29,8 +29,10 @@ def test_a_large_folder_comes_in_slices(lab: Lab, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(tui.reading.overview, "SLICE_S", 0.0)
     reader = OverviewReader(lab.runs, Plan(lab.queue))
     seen = [reader.read()]
-    while reader.period == 0:
+    while seen[-1].unread:
+        assert reader.period < 1
         seen.append(reader.read())
+    assert reader.period == 1
     assert [len(each.views) for each in seen] == sorted({len(each.views) for each in seen})
     assert len(seen) > 1
     assert seen[-1].unread == 0
@@ -79,8 +81,8 @@ def test_runs_at_rest_take_turns(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> N
     assert alive.value("loss") == 0.1
 
 
+@pytest.mark.usefixtures("at_work")
 def test_what_a_queue_starts_next_is_looked_at_in_every_read(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    lab.queue.unlink()
     for seed in range(1, 5):
         lab.done("a", seed)
     for seed in (1, 2):
@@ -93,6 +95,14 @@ def test_what_a_queue_starts_next_is_looked_at_in_every_read(lab: Lab, monkeypat
         lab.running("b", seed)
     states = [[view.state for view in reader.read().views[-2:]] for _ in range(2)]
     assert states == [[RunState.RUNNING, RunState.QUEUED], [RunState.RUNNING, RunState.RUNNING]]
+
+
+def test_a_list_that_is_not_seen_is_read_less_often(lab: Lab) -> None:
+    reader = OverviewReader(lab.runs, Plan(lab.queue))
+    reader.read_whole()
+    seen = reader.period
+    reader.is_seen = False
+    assert reader.period > seen
 
 
 def test_asked_for_now_every_run_has_its_turn(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import fake_nvml
 import msgspec
 import psutil
 import pytest
+from msgspec.structs import replace
 from runfolder import Lab, newest
 
 from goe.core.overview import view_run

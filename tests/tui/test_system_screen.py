@@ -4,11 +4,11 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import fake_nvml
 import pytest
+from msgspec.structs import replace
 from runfolder import Lab
 from user import User, Wait
 

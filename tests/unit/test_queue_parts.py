@@ -14,12 +14,13 @@ from goe.core.process import identify, myself
 from goe.core.queuefile import load_queue
 from goe.core.records import Exit, Launch, Status
 from goe.core.rundir import RunDir, write_json
+from goe.core.stamp import FRESH_NS
 from goe.core.state import RunState
 from goe.launch.base import Slot
 from goe.launch.detached import Announcement, BusyError, last_lines, queue_mark
 from goe.launch.events import Event, log_event
 from goe.launch.livefile import LiveFile
-from goe.launch.look import FRESH_NS, Look
+from goe.launch.look import Look
 from goe.launch.queueloop import Runner
 from goe.launch.retry import Past, read_past
 from goe.launch.service import unit_name, unit_text

@@ -10,6 +10,7 @@ from goe.core.rundir import RunDir
 from tui.curves.columns import RunCurves
 from tui.reading.base import guarded
 from tui.reading.glance import glance
+from tui.reading.pace import Pace
 
 if TYPE_CHECKING:
     from tui.curves.growing import RecordTable
@@ -28,6 +29,7 @@ class CurveReader:
     def __init__(self, run: RunDir) -> None:
         self.run = run
         self._lines = LineTail(run.metrics_file)
+        self._pace = Pace()
         self._table: RecordTable | None = None
         self._stale = True
         """Whether what was posted last lacks something."""
@@ -37,8 +39,8 @@ class CurveReader:
 
     @property
     def period(self) -> float:
-        """A pause for other threads while a file is read, half a second once it was."""
-        return 0.001 if self._lines.more else 0.5
+        """A pause for other threads while a file is read."""
+        return 0.001 if self._lines.more else self._pace.period
 
     def read(self) -> RunCurves | None:
         """The curves if they changed; while much is still to be read, a coarse look four times a second."""
@@ -62,6 +64,7 @@ class CurveReader:
         if self._lines.restarted or self._table is None:
             self._table, self._stale, self._next_glance = RecordTable(), True, 0.0
         if data:
+            self._pace.grew()
             self._table.add(split_records(data))
             self._stale = True
         return self._table

@@ -8,6 +8,7 @@ from tui.messages import LogLine, LogPage
 from tui.reading.loglines import backwards, forwards, line_start
 from tui.reading.logpattern import Pattern
 from tui.reading.logsearch import LogSearch
+from tui.reading.pace import QUICK_S, Pace
 
 _RACE = 2**20
 """Bytes more than this since the last time, and a view of the end begins anew instead of reading what came between."""
@@ -28,7 +29,8 @@ class LogReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.period = 0.5
+        self.period = QUICK_S
+        self._pace = Pace()
         self._look = Look()
         self._looked: tuple[Look, Pattern | None] | None = None
         self._search: LogSearch | None = None
@@ -67,7 +69,7 @@ class LogReader:
             pass  # none yet, or just replaced
         except OSError as error:
             problem = error.strerror
-        self.period = 0.5 if complete and (search is None or not search.busy) else 0.0
+        self.period = self._pace.period if complete and (search is None or not search.busy) else 0.0
         page = LogPage((*self._above, *self._below), self._size, self._life, search.hits if search else None, problem)
         if page == self._told:
             return None
@@ -108,6 +110,8 @@ class LogReader:
         if self._inode is not None and (stat.st_size < self._size or stat.st_ino != self._inode):
             self._begin_anew()
         grown = stat.st_size - self._size
+        if grown:
+            self._pace.grew()
         self._inode, self._size = stat.st_ino, stat.st_size
         return grown
 

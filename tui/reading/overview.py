@@ -8,18 +8,18 @@ from goe.core.errors import ConfigError, RunError
 from goe.core.overview import RunView
 from goe.core.queuefile import load_queue
 from goe.core.rundir import RunDir, find_runs
-from goe.core.stamp import Stamp, stamp_of
+from goe.core.stamp import Stamp, Watch, stamp_of
 from goe.core.state import RunState
 from goe.launch.detached import queue_process
-from goe.launch.look import FRESH_NS, Look
+from goe.launch.look import Look
 from tui.messages import Overview
 from tui.reading.base import guarded
 from tui.reading.turns import Turns
 
-FIRST_S, SLICE_S = 0.03, 0.3
-"""Of the first reads of a large folder: a screenful is there at once, and each news after it repaints the screen."""
-NEXT, TURN = 50, 150
-"""Runs that are looked at in every read because a queue may start them soon, and how many of all others in turn."""
+FIRST_S, PAUSE_S, SLICE_S = 0.04, 0.2, 0.3
+"""Of the first reads of a large folder: a screenful is there and drawn at once; each news after it draws it anew."""
+NEXT, TURN = 50, 40
+"""Runs that are looked at in every read because the queue may start them soon, and how many of all others in turn."""
 AGAIN_S = 30.0
 """Then the folder is listed in any case: a run may be copied into it slowly."""
 
@@ -28,6 +28,8 @@ class OverviewReader:
     """The list, once a second; a large folder in slices at first. Runs that live are read each time, others in turn."""
 
     def __init__(self, runs: Path, plan: "Plan") -> None:
+        self.is_seen = True
+        """Whether the list is on the screen; behind another page it may be older."""
         self._folder = RunsFolder(runs)
         self._plan = plan
         self._look = Look()
@@ -46,11 +48,15 @@ class OverviewReader:
         """Runs that a queue may start."""
         self._turns = Turns()
         self._hurry = False
+        self._begun = False
+        """Whether there are views from an earlier read."""
 
     @property
     def period(self) -> float:
-        """At once while there are runs that were never read."""
-        return 0.0 if self._unread else 1.0
+        """At once while there are runs that were never read, but for a pause in which the first of them are drawn."""
+        if not self._unread:
+            return 1.0 if self.is_seen else 2.0
+        return 0.0 if self._begun else PAUSE_S
 
     def hurry(self) -> None:
         """Every run has its turn in the next read."""
@@ -58,13 +64,15 @@ class OverviewReader:
 
     def read(self) -> Overview:
         """Every run now, or as many as were read yet."""
-        return self._read(SLICE_S if self._views else FIRST_S)
+        self._begun = bool(self._views)
+        return self._read(SLICE_S if self._begun else FIRST_S)
 
     def read_whole(self) -> Overview:
         """Every run now."""
         return self._read(float("inf"))
 
     def _read(self, seconds: float) -> Overview:
+        deadline = time.monotonic() + seconds
         self._plan.poll()
         now, problem, found = time.time(), None, {}
         try:
@@ -72,11 +80,11 @@ class OverviewReader:
         except RunError as error:
             problem = str(error)
         self._arrange(found)
-        known = self._due()
-        self._read_new(seconds)
+        alive = queue_process(self._folder.path) is not None
+        known = self._due(queue_alive=alive)
+        self._read_new(deadline)
         for name in known:
             self._see(name)
-        alive = queue_process(self._folder.path) is not None
         planned, problems = len(self._order), self._plan.problems
         return Overview(self._in_order(), now, alive, planned, problems, problem, len(self._unread))
 
@@ -92,17 +100,16 @@ class OverviewReader:
         self._live &= self._views.keys()
         self._waiting &= self._views.keys()
 
-    def _due(self) -> list[str]:
+    def _due(self, *, queue_alive: bool) -> list[str]:
         """Whatever lives or may soon, and the next of the others; all of them in a hurry."""
         if self._hurry:
             self._hurry = False
             return list(self._views)
-        soon = islice((name for name in self._names if name in self._waiting), NEXT)
+        soon = islice((name for name in self._names if name in self._waiting), NEXT if queue_alive else 0)
         return list(dict.fromkeys([*self._live, *soon, *self._turns.take(self._views, TURN)]))
 
-    def _read_new(self, seconds: float) -> None:
+    def _read_new(self, deadline: float) -> None:
         """At least one, and as many as there is time for."""
-        deadline = time.monotonic() + seconds
         while self._unread:
             self._see(self._unread.pop())
             if time.monotonic() > deadline:
@@ -133,21 +140,17 @@ class RunsFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._runs: dict[str, RunDir] = {}
-        self._stamp: Stamp | None = None
+        self._watch = Watch(path, AGAIN_S)
         self._was_there = False
-        self._until = 0.0
 
     def runs(self) -> dict[str, RunDir]:
         """Every run by name; one that stays is the same object. Raises RunError if the folder is unreadable or gone."""
-        stamp = stamp_of(self.path)
-        if stamp is None and self._was_there:  # unmounted, say; one that never was is no problem
-            raise RunError(f"{self.path}: is gone; its runs are shown again once it is back")
-        self._was_there = stamp is not None
-        if stamp is None or stamp != self._stamp or time.monotonic() > self._until:
+        if self._watch.is_news():
+            if self._was_there and self._watch.stamp is None:  # unmounted, say; one that never was is no problem
+                raise RunError(f"{self.path}: is gone; its runs are shown again once it is back")
+            self._was_there = self._watch.stamp is not None
             self._runs = {run.run_id: self._runs.get(run.run_id, run) for run in find_runs(self.path)}
-            settled = stamp is not None and abs(time.time_ns() - stamp.changed) > FRESH_NS
-            self._stamp = stamp if settled else None
-            self._until = time.monotonic() + AGAIN_S
+            self._watch.was_read()
         return self._runs
 
 

@@ -1,8 +1,9 @@
 """The evaluation table over every run as it was asked for, and what it lacks."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from goe.core.errors import ConfigError
 from goe.core.forms import RECORDS, Format, render

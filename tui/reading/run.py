@@ -5,38 +5,63 @@ import os
 import time
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from goe.core.errors import RunError
 from goe.core.integrity import files_of
 from goe.core.inventory import index_files
-from goe.core.overview import view_run
 from goe.core.records import CheckpointIndex
 from goe.core.rundir import RunDir, read_json
+from goe.core.stamp import Watch
+from goe.launch.look import Look
 from tui.messages import Checkpoint, RunDetail
 from tui.reading.base import guarded
+from tui.reading.pace import CALM_S, QUICK_S
 from tui.reading.surface import SurfaceTail
+
+AGES_S = 10.0
+"""How old what a resting run's page says of ages may be."""
+TRUST_S = 30.0
+"""Then checkpoints are read again in any case: a file altered in place doesn't change its folder."""
 
 
 class RunReader:
-    """Follows one run; what did not change since the last time is not read again."""
-
-    period = 0.5
+    """Follows one run; what did not change since the last time is not read again, and no news if nothing did."""
 
     def __init__(self, run: RunDir) -> None:
         self.run = run
+        self._look = Look()
         self._surface = SurfaceTail(run)
+        self._watch = Watch(run.checkpoints, TRUST_S)
+        self._checkpoints: tuple[Checkpoint, ...] = ()
+        self._told: RunDetail | None = None
 
-    def read(self) -> RunDetail:
-        """The run now; a file that can't be read leaves its part as it was or empty."""
-        return guarded(self.run, self._read, lambda view: RunDetail(view, time.time()))
+    @property
+    def period(self) -> float:
+        """Half a second while it lives."""
+        return CALM_S if self._told is not None and not self._told.view.is_live else QUICK_S
+
+    def read(self) -> RunDetail | None:
+        """The run now, None where the last word on it stands; a file that can't be read leaves its part as it was."""
+        found = guarded(self.run, self._read, lambda view: RunDetail(view, time.time()))
+        told = self._told
+        if told is None or found.view.is_live or not 0 <= found.read_at - told.read_at < AGES_S:
+            told = None
+        if told is None or replace(found, read_at=told.read_at) != told:
+            self._told = found
+            return found
+        return None
 
     def _read(self, run: RunDir) -> RunDetail:
-        now = time.time()
-        view = view_run(run, now)
+        view = self._look.at(run).view
         self._surface.poll(view.config)
+        if self._watch.is_news():
+            self._checkpoints = read_checkpoints(run)
+            self._watch.was_read()
         return RunDetail(
             view,
-            now,
-            read_checkpoints(run),
+            time.time(),
+            self._checkpoints,
             self._surface.field,
             self._surface.problem,
             unlisted(run.checkpoints),

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
+from msgspec import Struct
 from textual import events, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
@@ -25,8 +25,7 @@ _PAUSE_S = 0.1
 """Typing rests for so long before it is checked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
+class Field(Struct, frozen=True):
     """One line of a form."""
 
     name: str
@@ -38,8 +37,7 @@ class Field:
     """Values to choose from, completed as they are typed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(Struct, frozen=True):
     """What a form asks, and what becomes of it. `check` and `apply` are called from a thread."""
 
     title: str

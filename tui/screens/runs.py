@@ -18,7 +18,7 @@ from goe.core.overview import RunView
 from goe.core.runfields import FIELDS, config_keys, metric_names
 from goe.core.runquery import EVERYTHING, understand
 from goe.core.state import RunState
-from tui.messages import Compare, Diff, Glimpse, Overview
+from tui.messages import Compare, Diff, Glimpse, News, Overview
 from tui.reading.base import Reader
 from tui.reading.overview import OverviewReader
 from tui.reading.system import PulseReader
@@ -82,6 +82,7 @@ class RunsScreen(RunControl):
         super().__init__(session)
         self._runs = session.runs
         self._queue = session.queue
+        self._reader = OverviewReader(session.runs, session.plan)
         self._overview: Overview | None = None
         self._glimpse: Glimpse | None = None
         self._look = session.memory.load("runs", Look)
@@ -136,8 +137,12 @@ class RunsScreen(RunControl):
 
     def readers(self) -> dict[str, Reader]:
         """The list; other screens lean on it too."""
-        overview = OverviewReader(self.session.runs, self.session.plan)
-        return {"overview": overview, "glimpse": PulseReader(self.session.system, self.session.runs)}
+        return {"overview": self._reader, "glimpse": PulseReader(self.session.system, self.session.runs)}
+
+    def hear(self, news: News) -> None:
+        """News also say whether the list is seen."""
+        super().hear(news)
+        self._reader.is_seen = not self.unheard
 
     def take(self, what: object) -> None:
         """The runs folder was read, or the machine."""

@@ -1,10 +1,10 @@
 """A figure as terminal text: its charts in braille with titles and a legend, as wide as asked. Pure functions."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from math import ceil, hypot, isfinite
 
+from msgspec.structs import replace
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text

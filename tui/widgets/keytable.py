@@ -1,9 +1,9 @@
 """A table of rows that come and go: updated cell by cell, and the cursor stays on its row; h, j, k, l, g, G move it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
+from msgspec import Struct
 from rich.text import Text
 from textual import events
 from textual.binding import Binding, BindingType
@@ -13,8 +13,7 @@ Cell = tuple[str, str]
 """Text and rich style."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """Title and width of a column."""
 
     title: str

@@ -5,9 +5,9 @@ when it comes into view.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
+from msgspec import Struct
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from rich.style import Style
@@ -24,8 +24,7 @@ GUTTER, GAP = 2, 2
 """Cells for a row's sign, and between columns."""
 
 
-@dataclass(frozen=True, slots=True)
-class Heading:
+class Heading(Struct, frozen=True):
     """A column's name, title and width."""
 
     name: str
@@ -42,8 +41,7 @@ class Heading:
         return fitted(title, self.width + (not self.right), right=self.right) + arrow + " " * (GAP - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True):
     """What one row shows."""
 
     sign: Cell

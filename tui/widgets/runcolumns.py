@@ -4,7 +4,9 @@ A cell is text for one run, or for the seeds of an experiment together.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from goe.core.overview import RunView
 from goe.core.report import GLYPHS, NOTHING, duration, number, percent, state_label
@@ -18,8 +20,7 @@ _FOLDED_MORE = 8
 """Cells that ` ±0.12` and the number of seeds take."""
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
+class Column(Struct, frozen=True):
     """One column of the list of runs."""
 
     name: str

@@ -1,10 +1,10 @@
 """Figures as files: what their suffix says, words as words, the same again from the same data."""
 
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 import goe.figures.draw
 from goe.core.chart import Chart, Figure, Line
