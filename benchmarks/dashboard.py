@@ -3,17 +3,20 @@
     python benchmarks/dashboard.py [--leet VENV/bin/wandb] [--quick]
 
 Times go from a key, or from what was written to a file, to the change on the screen, tmux and looking included (about
-10 ms). Made runs as in runlist.py; CPU is of the program and its children, in per cent of one core. LEET shows runs
-that wandb itself logs, without a network, with the same steps and metrics.
+10 ms). A trivial Textual app stands beside it as a yardstick: times differ on another machine, their ratios little.
+Made runs as in runlist.py; CPU is of the program and its children, in per cent of one core. LEET shows runs that wandb
+itself logs, without a network, with the same steps and metrics.
 """
 
 import random
 import shutil
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -23,10 +26,13 @@ from leet import Leet
 from link import NARROW, Link, command
 from panes import Pane, has_braille
 from runlist import make
+from trivial import TEXT, trivial
 
 from goe.core.records import Metric, Status, metric_line
 from goe.core.rundir import RunDir, write_json
 
+TRIVIAL = "a trivial Textual app, 1,000 options"
+"""What the machine and the library allow."""
 LIVE = 4
 """Runs that `make` leaves at work; the first in the list."""
 
@@ -83,12 +89,16 @@ def first_frames(report: Report, labs: dict[int, Path], leet: Leet | None, round
             with goe(runs) as pane:
                 pane.start()
                 found.setdefault(f"goe tui, {count:,} runs", []).append(pane.wait(first))
+        with Pane(*trivial(sys.executable)) as pane:
+            pane.start()
+            found.setdefault(TRIVIAL, []).append(pane.wait(lambda text: TEXT in text))
         if leet is not None:
             with leet.pane(leet.one) as pane:
                 pane.start()
                 found.setdefault("wandb leet, 1 run", []).append(pane.wait(Leet.shown))
     for what, times in found.items():
-        report.times(what, times, 0.6 if "1,000" in what else None)
+        report.times(what, times, 0.6 if what == "goe tui, 1,000 runs" else None)
+    report.say("goe tui, 1,000 runs, over it", f"{median(found['goe tui, 1,000 runs']) / median(found[TRIVIAL]):.2f}")
 
 
 def idle(report: Report, labs: dict[int, Path], leet: Leet | None, seconds: float) -> None:
@@ -103,6 +113,8 @@ def idle(report: Report, labs: dict[int, Path], leet: Leet | None, seconds: floa
                 used, sent = rates(pane, seconds)
                 report.share(f"goe tui, {count:,} runs, {page}", used, 0.005 if page != "system" else None)
                 report.say("", f"{sent:.0f} bytes/s, {pane.memory() / 2**20:.0f} MiB resident")
+    with opened(Pane(*trivial(sys.executable)), lambda text: TEXT in text) as pane:
+        report.share(TRIVIAL, rates(pane, seconds)[0])
     if leet is not None:
         with opened(leet.pane(leet.one), Leet.shown) as pane:
             used, sent = rates(pane, seconds)
@@ -186,8 +198,13 @@ def freshness(report: Report, runs: Path, rounds: int) -> None:
                 time.sleep(0.5 + 0.77 * (number % 5) / 4)  # not in step with the dashboard's own second
                 loss = 3 + number / 100
                 trainer.log(loss)
-                times.append(pane.wait(lambda text, loss=loss: f"{loss:.2f}" in text, 10))
+                times.append(pane.wait(partial(contains, f"{loss:.2f}"), 10))
         report.times(f"goe tui, {page}", times, 1.0, at=0.95)
+
+
+def contains(wanted: str, text: str) -> bool:
+    """Whether a screen shows it."""
+    return wanted in text
 
 
 def keys(report: Report, runs: Path, leet: Leet | None, rounds: int) -> None:
@@ -195,9 +212,11 @@ def keys(report: Report, runs: Path, leet: Leet | None, rounds: int) -> None:
     with opened(goe(runs), first) as pane:
         report.times("goe tui, list of 1,000 runs, j", [pane.answer("j") for _ in range(rounds)], 0.05, at=0.95)
         report.times("goe tui, sorting them, o", [pane.answer("o") for _ in range(8)])
+    with opened(Pane(*trivial(sys.executable)), lambda text: TEXT in text) as pane:
+        report.times(f"{TRIVIAL}, j", [pane.answer("j") for _ in range(rounds)])
     if leet is not None:
         with opened(leet.pane(leet.one), Leet.shown) as pane:
-            report.times("wandb leet, a chart's scale, y", [pane.answer("y") for _ in range(rounds)])
+            report.times("wandb leet, the next pane, Tab", [pane.answer("Tab") for _ in range(rounds)])
 
 
 def curves(report: Report, folder: Path, leet: Leet | None, counts: Sequence[int]) -> None:
@@ -232,6 +251,11 @@ def curves(report: Report, folder: Path, leet: Leet | None, counts: Sequence[int
             report.say(
                 f"wandb leet, {steps:,} steps: start to the last change", f"{whole:.2f} s; {size:.0f} MiB resident"
             )
+
+
+def is_longer(size: int, sent: bytes) -> bool:
+    """Whether more was sent than that."""
+    return len(sent) > size
 
 
 def reading(text: str) -> bool:
@@ -276,7 +300,7 @@ def narrow_link(report: Report, runs: Path, rounds: int) -> None:
             link.until(lambda _: False, 0.9)
             size = len(link.sent)
             link.press(b"j" if number % 2 else b"k")
-            times.append(link.until(lambda sent, size=size: len(sent) > size, 10))
+            times.append(link.until(partial(is_longer, size), 10))
         report.times(f"key to the first byte of an answer, {LIVE} runs logging", times)
         size, begun = len(link.sent), time.perf_counter()
         link.until(lambda _: False, 15)

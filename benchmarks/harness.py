@@ -11,6 +11,7 @@ import argparse
 import importlib.metadata
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -45,6 +46,7 @@ def arguments(doc: str, *, rounds: int) -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="small and few, to see that it works; no true figures")
     parser.add_argument("--json", type=Path, help="a file for what was found")
     parser.set_defaults(usual_rounds=rounds)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # clear up then too
     return parser
 
 

@@ -14,6 +14,8 @@ from typing import Self
 import psutil
 from harness import ROOT
 
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Added to an environment: Python keeps what it compiles, as installed programs have it."""
 NARROW = 8000
 """Bytes a second of a link of 64 kbit/s."""
 
@@ -22,7 +24,11 @@ def command(runs: Path) -> tuple[list[str], dict[str, str]]:
     """`goe tui` on a folder, its queue file and memory beside it: the arguments, and what the environment adds."""
     queue = runs.parent / "experiments.toml"
     argv = [sys.executable, "-m", "cli", "tui", "--runs", str(runs), "--queue", str(queue)]
-    return argv, {"PYTHONPATH": str(ROOT), "XDG_STATE_HOME": str(runs.parent / "state"), "TERM": "xterm-256color"}
+    return argv, COMPILED | {
+        "PYTHONPATH": str(ROOT),
+        "XDG_STATE_HOME": str(runs.parent / "state"),
+        "TERM": "xterm-256color",
+    }
 
 
 class Link:
@@ -34,8 +40,9 @@ class Link:
         self._leader, follower = pty.openpty()
         termios.tcsetwinsize(follower, (45, 160))
         argv, env = command(runs)
-        ends = {"stdin": follower, "stdout": follower, "stderr": follower}
-        self._app = subprocess.Popen(argv, **ends, env=os.environ | env, cwd=ROOT)
+        self._app = subprocess.Popen(
+            argv, stdin=follower, stdout=follower, stderr=follower, env=os.environ | env, cwd=ROOT
+        )
         os.close(follower)
 
     def __enter__(self) -> Self:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
@@ -61,6 +62,11 @@ def wait_until(condition: Callable[[], bool], timeout: float = 120.0) -> float:
             sys.exit(f"{condition} did not hold within {timeout} s")
         time.sleep(0.005)
     return time.perf_counter() - begun
+
+
+def was_started(folder: Path, name: str) -> bool:
+    """Whether the experiment's run with seed 1 has an attempt."""
+    return any(folder.glob(f"runs/{name}-s1-*/attempts/1/launch.json"))
 
 
 def spread(seconds: list[float]) -> str:
@@ -158,7 +164,7 @@ def idle(report: Report, folder: Path, count: int, seconds: float) -> None:
         for number in range(5):
             name = f"new{number}"
             file.write_text(file.read_text(encoding="utf-8") + f'[[experiment]]\nname = "{name}"\n', encoding="utf-8")
-            waits.append(wait_until(lambda name=name: any(folder.glob(f"runs/{name}-s1-*/attempts/1/launch.json"))))
+            waits.append(wait_until(partial(was_started, folder, name)))
         report.say(f"goe: save to start, {count} entries in the file, median / largest of 5",
             f"{median(waits):.2f} s, {max(waits):.2f} s")  # fmt: skip
     runner = Runner(load_queue(file), folder / "runs", count=1)

@@ -25,7 +25,7 @@ from link import Link
 from goe.core.config import RunConfig
 from goe.core.process import ProcessId, myself
 from goe.core.queuefile import parse_queue
-from goe.core.records import Exit, Launch, Status
+from goe.core.records import Exit, Launch, Status, Values
 from goe.core.rundir import RunDir
 from goe.core.runfields import metric_names
 from goe.core.runquery import parse_query
@@ -54,7 +54,7 @@ def _make_one(runs: Path, config: RunConfig, *, live: bool, queued: bool) -> Non
     if queued:
         return
     started = time.time() - 100
-    values = {"loss": 0.5, "val/accuracy": 0.9, "filter/rate": 0.15, "images_per_s": 1000.0}
+    values: Values = {"loss": 0.5, "val/accuracy": 0.9, "filter/rate": 0.15, "images_per_s": 1000.0}
     launch = Launch(attempt=1, launcher="local", supervisor=myself() if live else GONE, started=started)
     status = Status(phase="training" if live else "finished", epoch=10, epochs=10, values=values, updated=time.time())
     (attempt / "launch.json").write_bytes(msgspec.json.encode(launch))

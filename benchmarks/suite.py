@@ -10,6 +10,7 @@ import argparse
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -77,6 +78,15 @@ def chosen(names: Sequence[str]) -> tuple[Run, ...]:
     return tuple(run for name in names for run in PARTS[name]) or USUAL
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, which reached this process alone."""
+
+
+def terminate(*_: object) -> None:
+    """What SIGTERM does here."""
+    raise Terminated
+
+
 def measure(run: Run, number: str, quick: bool) -> Record | None:
     """Run one script, what it says going to the screen. None if it failed."""
     print(f"\n=== {number}: {run.part} ===", flush=True)
@@ -92,7 +102,9 @@ def measure(run: Run, number: str, quick: bool) -> Record | None:
         with subprocess.Popen(argv, env=os.environ | {"PYTHONPATH": path}) as script:
             try:
                 code = script.wait()
-            except KeyboardInterrupt:  # it has had it too, and clears up
+            except KeyboardInterrupt as broken:  # from the keyboard the script had it too; it clears up
+                if isinstance(broken, Terminated):
+                    script.terminate()
                 script.wait()
                 raise
         print(f"=== {run.part}: {time.monotonic() - begun:.0f} s ===", flush=True)
@@ -174,6 +186,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, terminate)
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

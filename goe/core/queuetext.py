@@ -36,7 +36,7 @@ def read_queue(path: Path) -> QueueText:
             [f"{path}: no such file; pass --queue FILE, or write one (README.md, section «experiments.toml»)"]
         ) from None
     except OSError as error:
-        raise ConfigError([f"{path}: can't be read: {error.strerror}"]) from None
+        raise ConfigError([f"{path}: can't be read: {error.strerror}; check its owner and permissions"]) from None
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:

@@ -145,6 +145,8 @@ def _notes(run: RunDir, environment: Environment) -> list[str]:
         notes.append(f"the installed goe was other code than this one; install goe=={environment.goe} from its source")
     if environment.gpus and (launch := run.numbered(1).launch()).gpus:
         notes.append(f"it was trained on GPU {launch.gpus[0]}, {environment.gpus[0]}, where sums may round otherwise")
+    if environment.precision and run.config().precision == "auto":
+        notes.append(f"it was trained in {environment.precision}, chosen for its chip; another may have another choice")
     return notes
 
 

@@ -16,8 +16,9 @@ from goe.core.stamp import Stamp, is_settled, stamp_of
 from goe.core.state import RunState
 from goe.launch.retry import Past, read_past
 
-TRUST_S = 300.0
-"""Then a run is read again in any case: clocks of file servers and of this machine differ."""
+TRUST_S, SILENT_S = 300.0, 3.0
+"""Then a run is read again in any case: clocks of file servers and of this machine differ, and a silent one that lives
+may have died."""
 
 Marks: TypeAlias = tuple[Stamp | None, ...]
 NO_PAST = Past()
@@ -55,13 +56,12 @@ class Look:
         if kept is not None and now < kept.until and _marks(run.path, kept.seen.view.attempt) == kept.marks:
             return kept.seen
         view = view_run(run, read_config=self._config)
-        resting = view.state in _RESTING or (view.state is RunState.LOST and view.needs_start)
         # Marks are taken after the view: what changed between the two is fresh, and what is fresh is read again.
-        marks = _marks(run.path, view.attempt) if resting else ()
+        marks = _marks(run.path, view.attempt)
         past = read_past(run, view.attempt) if view.state in _FAILED else NO_PAST
         same = kept is not None and (kept.seen.view.state, kept.seen.view.attempt) == (view.state, view.attempt)
         seen = Seen(view, past, kept.seen.at if kept is not None and same else now)
-        self._kept[run.path] = _Kept(seen, marks, now + TRUST_S if resting and is_settled(*marks) else 0.0)
+        self._kept[run.path] = _Kept(seen, marks, now + _trust(view) if is_settled(*marks) else 0.0)
         return seen
 
     def _config(self, run: RunDir) -> RunConfig:
@@ -88,6 +88,12 @@ class Look:
         if kept is None or kept.view.config is not job.config or kept.view.run.path.parent != runs:
             kept = self._missing[run_id] = Seen(RunView(RunDir(runs / run_id), RunState.QUEUED, job.config))
         return kept
+
+
+def _trust(view: RunView) -> float:
+    """Seconds for which files that don't change are taken to say how the run is."""
+    rests = view.state in _RESTING or (view.state is RunState.LOST and view.needs_start)
+    return TRUST_S if rests else SILENT_S
 
 
 def _names(folder: Path) -> set[str] | None:

@@ -1,5 +1,9 @@
 """The suite: which parts there are, what is kept of them, the tables of the documentation."""
 
+import os
+import subprocess
+import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -142,3 +146,37 @@ def test_the_documentation_has_a_place_for_every_part(tmp_path: Path) -> None:
     after = path.read_text(encoding="utf-8")
     assert after.count("| speed | on a GPU |") == len(GPU)
     assert after.count("| speed | 1 |") == before.count("| speed | 1 |")
+
+
+def test_terminated_it_ends_the_script_at_work(tmp_path: Path) -> None:
+    """As a user's `kill` of `goe bench` meets it: the script clears up and neither stays."""
+    (tmp_path / "slow.py").write_text(
+        "import argparse, pathlib, time\n"
+        "from harness import arguments\n"
+        "arguments('', rounds=1).parse_args()\n"
+        "try:\n"
+        "    pathlib.Path('begun').touch()\n"
+        "    time.sleep(100)\n"
+        "except KeyboardInterrupt:\n"
+        "    pathlib.Path('cleared').touch()\n"
+        "    raise\n"
+    )
+    start = (
+        "import pathlib, signal, sys, suite\n"
+        f"suite.HERE = pathlib.Path({str(tmp_path)!r})\n"
+        "suite.PARTS['slow'] = (suite.Run('slow', 'slow'),)\n"
+        "signal.signal(signal.SIGTERM, suite.terminate)\n"
+        "try:\n"
+        "    suite.main(['slow', '--quick'])\n"
+        "except KeyboardInterrupt:\n"
+        "    sys.exit(suite.BROKEN_OFF)\n"
+    )
+    path = os.pathsep.join([str(BENCHMARKS), str(ROOT)])
+    with subprocess.Popen([sys.executable, "-c", start], cwd=tmp_path, env=os.environ | {"PYTHONPATH": path}) as bench:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "begun").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        bench.terminate()
+        assert bench.wait(timeout=30) == suite.BROKEN_OFF
+    assert (tmp_path / "cleared").exists()
