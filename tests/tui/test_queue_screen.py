@@ -224,8 +224,26 @@ async def test_a_form_may_be_covered_while_it_is_saved(lab: Lab, seat: Sit) -> N
         gate.set()
         await user.becomes(meant)
         await user.wait(lambda: not form._saving)
+        assert isinstance(user.app.screen, HelpScreen)
+        await user.pilot.press("escape")
+        await user.at(QueueScreen)
+
+
+async def test_what_is_wrong_is_said_on_a_form_that_was_covered(lab: Lab, seat: Sit) -> None:
+    gate = threading.Event()
+    async with seat() as user:
+        await user.choose("kept")
+        await user.pilot.press("enter")
+        form = user.app.screen
+        assert isinstance(form, FormScreen)
+        form._form = replace(form._form, apply=lambda _: (gate.wait(10), {"epochs": "a planted finding"})[1])
+        await user.pilot.press("enter", "f1")
+        await user.at(HelpScreen)
+        gate.set()
+        await user.wait(lambda: not form._saving)
         await user.pilot.press("escape")
         await user.at(FormScreen)
+        await user.sees("! a planted finding")
 
 
 async def test_a_form_left_changes_nothing(lab: Lab, seat: Sit) -> None:

@@ -89,6 +89,8 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
         self._form = form
         self._fields = {field.name: field for field in form.fields}
         self._saving = False
+        self._done: dict[str, str] | None = None
+        """The values it was applied with."""
 
     def compose(self) -> ComposeResult:
         """Title, rows, the words about the field in hand, what is wrong, keys."""
@@ -175,16 +177,25 @@ class FormScreen(ModalScreen[dict[str, str] | None]):
             found = await asyncio.to_thread(self._form.apply, values)
         finally:
             self._saving = False
-        if not self.is_active:  # it was left or covered meanwhile, or the dashboard is about to end
+        if self not in self.app.screen_stack:  # it was left meanwhile
             return
         if not found:
-            self.dismiss(values)
+            self._done = values
+            self._leave_once_done()
             return
         self.workers.cancel_group(self, "check")
         self._show(found)
         wrong = next((row for row in self.query(FormRow) if row.field.name in found and row.field.name != OTHER), None)
         if wrong is not None:
             wrong.input.focus()
+
+    def on_screen_resume(self) -> None:
+        """What lay over the form is gone, and the form may have been applied under it."""
+        self._leave_once_done()
+
+    def _leave_once_done(self) -> None:
+        if self._done is not None and self.is_active:
+            self.dismiss(self._done)
 
     def _show(self, found: Findings) -> None:
         rows = self.query(FormRow)
