@@ -61,8 +61,9 @@ def verdict(found: float, bar: float | None, unit: str, scale: float) -> str:
 
 
 def goe(runs: Path) -> Pane:
-    """`goe tui` on a folder, its memory in the folder too."""
+    """`goe tui` on a folder, without memory of where it was left."""
     argv, env = command(runs)
+    shutil.rmtree(env["XDG_STATE_HOME"], ignore_errors=True)
     return Pane(argv, env | {"TERM": "tmux-256color"})
 
 
@@ -199,6 +200,7 @@ def freshness(report: Report, runs: Path, rounds: int) -> None:
                 loss = 3 + number / 100
                 trainer.log(loss)
                 times.append(pane.wait(partial(contains, f"{loss:.2f}"), 10))
+                assert times[-1] == times[-1], f"{loss:.2f} never came to the {page}"
         report.times(f"goe tui, {page}", times, 1.0, at=0.95)
 
 

@@ -12,7 +12,7 @@ from tui.reading.base import guarded
 from tui.reading.overview import RunsFolder
 from tui.reading.turns import Turns
 
-FOLDERS, FILES = 500, 25
+FOLDERS, FILES = 200, 20
 """Runs that are looked at in one poll, in turn: whether a result came or went, and whether a file was altered."""
 _Stamps = dict[Path, Stamp | None]
 
@@ -50,7 +50,9 @@ class Evaluations:
         self._queue = queue
         self._queue_stamp: Stamp | None = None
         self._planned: tuple[RunConfig, ...] = ()
+        self._found: dict[str, RunDir] = {}
         self._kept: dict[str, _Kept] = {}
+        """By name, of `_found`."""
         self._folders, self._files = Turns(), Turns()
         self._hurry = False
         self._fresh = False
@@ -67,8 +69,10 @@ class Evaluations:
             found = self._folder.runs()
         except RunError as error:
             problems = (str(error),)
-        altered = self._altered()
-        kept = {name: self._look_at(run, altered) for name, run in found.items()}
+        altered, kept = self._altered(), self._kept
+        if altered or found is not self._found:
+            kept = {name: self._look_at(run, altered) for name, run in found.items()}
+            self._found = found
         changed = self._poll_queue() or self._changed(kept) or not self._fresh
         if changed:
             self._kept, self._fresh = kept, True
@@ -82,6 +86,8 @@ class Evaluations:
         return changed
 
     def _changed(self, kept: dict[str, _Kept]) -> bool:
+        if kept is self._kept:
+            return False
         return list(kept) != list(self._kept) or any(kept[name] is not one for name, one in self._kept.items())
 
     def _altered(self) -> set[str]:

@@ -20,7 +20,7 @@ FIRST_S, PAUSE_S, SLICE_S = 0.04, 0.2, 0.3
 """Of the first reads of a large folder: a screenful is there and drawn at once; each news after it draws it anew."""
 NEXT, TURN = 50, 40
 """Runs that are looked at in every read because the queue may start them soon, and how many of all others in turn."""
-AGAIN_S = 30.0
+AGAIN_S = 60.0
 """Then the folder is listed in any case: a run may be copied into it slowly."""
 
 
