@@ -91,7 +91,7 @@ def make(folder: Path) -> None:
 
 
 def _wait_until_it_trains(runs: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not any(view.state is RunState.RUNNING and view.status and view.status.epoch > 3 for view in view_runs(runs)):
         if time.monotonic() > deadline:
             raise SystemExit(f"nothing trains in {runs}")

@@ -162,8 +162,8 @@ class GoeApp(App[None]):
         self.set_class(self.console.color_system == "standard", "-sixteen")
         self.set_class(readonly, f"-{READONLY}")
         self._page, self._look.page = self._look.page, ""
-        self._useful = False
-        """Whether the list was read."""
+        self._list: News | None = None
+        """The newest of the list; None until it was read."""
 
     def get_driver_class(self) -> type[Driver]:
         """As textual chooses, and one that bears the loss of its terminal where that is the choice."""
@@ -233,9 +233,10 @@ class GoeApp(App[None]):
 
     def on_news(self, message: News) -> None:
         """A reader has read something; every open screen hears of it."""
-        if isinstance(message.what, Overview) and not self._useful:
-            self._useful = True
-            self.call_after_refresh(self.run_worker, _settle, thread=True, name="settle")
+        if isinstance(message.what, Overview):
+            if self._list is None:
+                self.call_after_refresh(self.run_worker, _settle, thread=True, name="settle")
+            self._list = message
         for screen in self._screens():
             screen.hear(message)
         if self._page and isinstance(message.what, Overview):
@@ -294,7 +295,10 @@ class GoeApp(App[None]):
             await self.pop_screen()
 
     async def _open(self, name: str, *what: object) -> None:
-        await self.push_screen(page(name)(self.session, *what))
+        screen = page(name)(self.session, *what)
+        await self.push_screen(screen)
+        if self._list is not None:  # the next one is seconds away
+            screen.hear(self._list)
 
     def action_help(self) -> None:
         """Show what the keys do here; again: no more."""

@@ -465,3 +465,14 @@ async def test_a_line_of_the_table_of_results(lab: Lab, seat: Sit) -> None:
             await user.leads(leave, to=ResultsScreen)
         await user.leads("enter", to=SeedsScreen)
         await user.leads("enter", to=RunScreen)
+
+
+async def test_a_page_knows_the_list_from_its_first_frame(lab: Lab, seat: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
+    lab.result(lab.done("a", 1), 0.5)
+    monkeypatch.setattr(OverviewReader, "period", 3600.0)  # no second news of it
+    async with seat(100, 30) as user:
+        await user.leads("t", to=ResultsScreen)
+        table = user.app.screen.query_one(ResultsTable)
+        await user.wait(lambda: table.display)
+        await user.leads("enter", to=SeedsScreen)
+        await user.sees("done")
