@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from goe.core.config import RunConfig
 from goe.core.errors import MemoryLackError
 from goe.methods.base import Batch
 
@@ -21,6 +22,15 @@ def lack_of_memory(error: torch.OutOfMemoryError, batch: Batch, step: Callable[[
     )
     return MemoryLackError(
         f"out of memory with {needed}: {said}; {remedy}; the last checkpoint stands, and what else is on the GPU counts"
+    )
+
+
+def shared_lack(error: torch.OutOfMemoryError, config: RunConfig, ranks: int) -> MemoryLackError:
+    """What to raise when a step shared by several ranks doesn't fit on one of them."""
+    return MemoryLackError(
+        f"out of memory with batch-size = {config.batch_size}, outlier-batch-size = {config.outlier_batch_size} shared "
+        f"by {ranks}: {str(error).splitlines()[0].rstrip('.')}; use smaller batches, or more GPUs; the last checkpoint "
+        "stands"
     )
 
 

@@ -60,6 +60,25 @@ class Journal:
         write_json(self.attempt.status_file, self.status, durable=False)
 
 
+class Silence:
+    """The journal of a rank beside the first: nobody hears it, but its last word is kept."""
+
+    continued = False
+
+    def __init__(self) -> None:
+        self.error: str | None = None
+
+    def record(self, kind: Literal["train", "epoch", "resume"], *, epoch: int, step: int, values: Values) -> None:
+        """Write nothing."""
+
+    def phase(self, phase: Phase, error: str | None = None) -> None:  # noqa: ARG002
+        """Keep the error."""
+        self.error = error
+
+    def update(self, **changes: object) -> None:
+        """Write nothing."""
+
+
 def _ends_with_newline(run: RunDir) -> bool:
     with run.metrics_file.open("rb") as file:
         file.seek(-1, os.SEEK_END)

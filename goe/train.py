@@ -4,6 +4,7 @@ All chance is drawn from generators keyed by (seed, purpose, epoch), so an epoch
 in one go or was stopped and resumed before it.
 """
 
+import contextlib
 import math
 import signal
 import time
@@ -26,12 +27,13 @@ from goe.core.rundir import RunDir
 from goe.data.catalog import load_training
 from goe.data.loader import TrainData
 from goe.device import pick_compute
-from goe.fitting import lack_of_memory
-from goe.journal import Journal
+from goe.fitting import lack_of_memory, shared_lack
+from goe.journal import Journal, Silence
 from goe.methods import build_method
 from goe.methods.base import Batch, Method, StepOutput
 from goe.models import build_model
 from goe.outputs import collect
+from goe.parallel import ALONE, Step, Team, averaged, company, share_out
 from goe.tally import Tally
 
 RECORD_S = 0.5
@@ -46,18 +48,22 @@ class StopRequestedError(GoeError):
 
 def train(
     run: RunDir,
-    journal: Journal,
+    journal: Journal | Silence,
     *,
     root: Path,
     should_stop: Callable[[], bool],
     say: Callable[[str], None] = lambda _: None,
+    team: Team = ALONE,
 ) -> None:
     """Train `run` from its last checkpoint, or from the start, to its last epoch. `say` gets lines for the log.
 
-    Raises StopRequestedError when `should_stop` says so, NonFiniteLossError when the loss is NaN or infinite, and
-    UserErrors for missing data or damaged checkpoints.
+    Each rank of a `team` calls this; only the first one's journal, `should_stop` and `say` should do anything.
+
+    Raises StopRequestedError when `should_stop` says so, NonFiniteLossError when the loss is NaN or infinite,
+    UserErrors for missing data or damaged checkpoints, and LostRankError where another rank ended.
     """
-    Trainer(run, journal, root=root, should_stop=should_stop, say=say).run()
+    with company() if team.size > 1 else contextlib.nullcontext():
+        Trainer(run, journal, root=root, should_stop=should_stop, say=say, team=team).run()
 
 
 class Trainer:
@@ -66,25 +72,32 @@ class Trainer:
     def __init__(
         self,
         run: RunDir,
-        journal: Journal,
+        journal: Journal | Silence,
         *,
         root: Path,
         should_stop: Callable[[], bool],
         say: Callable[[str], None],
+        team: Team = ALONE,
     ) -> None:
         config = run.config()
+        self.team = team
         self.directory, self.config, self.journal, self.should_stop, self.say = run, config, journal, should_stop, say
         self.compute = pick_compute(config)
         self.device = self.compute.device
-        self.sets = load_training(config, root, say)
-        self.data = TrainData(self.sets, config, self.device)
+        with team.first():
+            self.sets = load_training(config, root, say)
+        self.data = TrainData(self.sets, config, self.device, team=team)
         torch.manual_seed(config.seed)
         net = build_model(config.model, num_classes=self.sets.benchmark.num_classes, dropout=config.dropout)
         self.net = net.to(self.device).to(memory_format=torch.channels_last)
+        if team.size > 1:
+            share_out(self.net, team, sync=config.sync_batch_norm)
         self.method: Method = build_method(config.method)
         self.method.bind(self.net, self.data)
         self.method.to(self.device)
         self.optimiser = make_optimiser(config, [*self.net.parameters(), *self.method.parameters()], self.device)
+        self.averaged: Step | None = None
+        """The method's step where there are other ranks to take it with."""
         self.best_accuracy = -1.0
         self.epoch = 0
 
@@ -99,7 +112,10 @@ class Trainer:
         for note in self.compute.notes:
             self.say(f"note: {note}")
         if wants_compiling(self.config, self.device, self.config.epochs * self.data.steps_per_epoch):
-            compile_net(self.net, self.device, self.say)
+            if self.team.size == 1:
+                compile_net(self.net, self.device, self.say)
+            else:
+                self.say("note: compile: only a single process compiles; the network runs as it is")
         found = checkpoint.resume(
             self.directory, net=self.net, method=self.method, optimiser=self.optimiser, say=self.say
         )
@@ -108,6 +124,8 @@ class Trainer:
         elif (origin := self.config.init_from) is not None:
             source = source_run(self.directory.path.parent, self.config)
             checkpoint.begin_with(source.path if source else Path(origin.file), origin.checkpoint, self.net)
+        if self.team.size > 1:
+            self.averaged = averaged(self.net, self.method)
         if self.journal.continued:  # also when it ended before its first checkpoint
             self.journal.record("resume", epoch=self.epoch, step=self.step, values={})
         self.journal.update(steps=self.config.epochs * self.data.steps_per_epoch)
@@ -124,9 +142,13 @@ class Trainer:
 
     def _train_epoch(self, clock: "Clock") -> None:
         config = self.config
-        torch.manual_seed(_fold(config.seed, METHOD_STREAM, self.epoch))  # dropout
+        own = (self.team.rank,) if self.team.rank else ()
+        torch.manual_seed(
+            _fold(config.seed, METHOD_STREAM, self.epoch, *own)
+        )  # dropout, the one chance ranks don't share
         rng = np.random.default_rng([config.seed, METHOD_STREAM, self.epoch])
         self.method.start_epoch(self.net, self.data, self.epoch, rng)
+        self.team.agree(self.method)
         self.net.train()
         self.method.train()
         self.tally = Tally()
@@ -144,13 +166,16 @@ class Trainer:
 
     def _update(self, batch: Batch, rng: np.random.Generator) -> StepOutput:
         with self.compute.autocast():
-            output = self.method.step(self.net, batch, rng)
+            step = self.averaged
+            output = self.method.step(self.net, batch, rng) if step is None else step(batch, rng)
         self.optimiser.zero_grad(set_to_none=True)
         output.loss.backward()  # type: ignore[no-untyped-call]
         self.optimiser.step()
         return output
 
     def _lack_of_memory(self, error: torch.OutOfMemoryError) -> MemoryLackError:
+        if self.team.size > 1:  # smaller ones can't be tried: the other ranks would have to as well
+            return shared_lack(error, self.config, self.team.size)
         batch, rng = next(iter(self.data.epoch(self.epoch))), np.random.default_rng(0)
         return lack_of_memory(error.with_traceback(None), batch, lambda part: self._update(part, rng))
 
@@ -164,6 +189,7 @@ class Trainer:
             raise StopRequestedError("stop requested")
 
     def _finish_epoch(self, clock: "Clock") -> None:
+        self.team.agree(self.net)  # statistics of batch norm that was each rank's own
         accuracy, loss = self._validate()
         if not math.isfinite(loss):
             raise NonFiniteLossError(f"the validation loss after epoch {self.epoch} (step {self.step}) is {loss}")
@@ -182,6 +208,8 @@ class Trainer:
             names.append(f"epoch-{self.epoch:03d}")
         # Before the checkpoint: `resume` takes back a record that is one epoch ahead; a missing one would stay missing.
         self.journal.record("epoch", epoch=self.epoch, step=self.step, values=values)
+        if not self.team.leads:
+            return
         checkpoint.save(
             self.directory,
             tuple(names),

@@ -105,6 +105,8 @@ class RunConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, r
     device: Literal["auto", "cpu", "cuda"] = "auto"
     compile: Literal["auto", "on", "off"] = "auto"
     """Whether the network is compiled; `auto` does it on a GPU for trainings of 10,000 steps and more."""
+    sync_batch_norm: bool = True
+    """With several processes for a run: batch norm over the rows of all of them, as one would do; false is faster."""
     keep_every: Natural = 0
     """Also keep the checkpoint of every n-th epoch; 0 keeps only `last` and `best`."""
     evaluate: CheckpointName = "best"
@@ -304,6 +306,9 @@ def check_struct(kind: type[Struct], table: Any, path: Path, report: Report) -> 
 
 def unknown_key(key: str, known: Iterable[str]) -> str:
     """The finding for a key nobody reads: the nearest known key, or all of them when none is near."""
+    known = list(known)
+    if key == "gpus" and "gpu-count" in known:
+        return 'unknown key "gpus" of an experiment: gpu-count says how many GPUs a run takes, gpus in [queue] which'
     return f'unknown key "{key}"' + (did_you_mean(key, known) or f"; known: {', '.join(sorted(known))}")
 
 

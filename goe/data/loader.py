@@ -33,6 +33,7 @@ from goe.data.prefetch import ahead
 from goe.data.source import ImageSet, Index, Pixels, Source, TensorSet
 from goe.data.tinyimages import BlockReader, BlockShuffle, SequentialOffset, TinyImages
 from goe.methods.base import Batch
+from goe.parallel import ALONE, Team
 
 _RESIDENT = {"cpu": 0.1, "cuda": 0.25}
 """Share of the memory, of a GPU's free memory, that a padded set may take, unless GOE_RESIDENT says another one. CIFAR
@@ -112,24 +113,29 @@ class TrainData:
         *,
         resident_bytes: int | None = None,
         prefetch: int | None = None,
+        team: Team = ALONE,
     ) -> None:
-        """Sets of at most `resident_bytes`, padded, live on the device; larger ones are read `prefetch` batches ahead.
+        """Each rank of a `team` has every batch whole. Of images that are not on its device it reads a share.
 
-        The defaults are a tenth of the memory, a quarter of a GPU's free memory, and 4. The batches are the same.
+        Sets of at most `resident_bytes`, padded, live on the device; larger ones are read `prefetch` batches ahead.
+
+        The defaults are a tenth of the memory, shared by the ranks, a quarter of a GPU's free memory, and 4. The
+        batches are the same.
         """
         if len(sets.train) < 2:
             raise DataError(f"{sets.train.name}: {len(sets.train)} images; training needs at least 2")
         self.benchmark = sets.benchmark
         self._config = config
         self._device = device
+        self._team = team
         self._table = variant_table(device)
         self._normalise = Normalise(sets.benchmark.mean, sets.benchmark.std, device)
         self.labels = torch.tensor(sets.train.labels(), device=device)
         """(N,) int64 on the device, the class of each ID image."""
-        self._id = _store(sets.train, device, resident_bytes)
+        self._id = _store(sets.train, device, resident_bytes, team)
         self._validation = sets.validation
         self._ahead = _AHEAD if prefetch is None else prefetch
-        self._outliers = None if sets.outliers is None else _store(sets.outliers.source, device, resident_bytes)
+        self._outliers = None if sets.outliers is None else _store(sets.outliers.source, device, resident_bytes, team)
         self._order = _order_of(config, sets)
         truth = None if sets.outliers is None else sets.outliers.is_id
         self.is_id: Tensor | None = None if truth is None else torch.from_numpy(truth).to(device)
@@ -198,8 +204,11 @@ class TrainData:
             yield from (self._images(store, part) for part in parts)
             return
         for part, host in zip(parts, ahead(self._from_disk(store, parts, epoch), self._ahead), strict=True):
-            planes = to_planes(host.to(self._device, non_blocking=True))
-            rows = torch.arange(len(host), device=self._device)
+            images = host.to(self._device, non_blocking=True)
+            if self._shares(store):
+                images = self._team.gather(images, len(part.host_index))
+            planes = to_planes(images)
+            rows = torch.arange(len(images), device=self._device)
             yield self._normalise(gather(planes, rows, part.variant, self._table))
 
     def _from_disk(self, store: "_Store", parts: "Sequence[_Draw]", epoch: int) -> Iterator[Tensor]:
@@ -212,10 +221,15 @@ class TrainData:
             if isinstance(source, Contaminated):
                 arrays = (source.replace(array, part.host_index) for array, part in zip(arrays, parts, strict=True))
         else:
-            arrays = (source.images(part.host_index) for part in parts)
+            arrays = (source.images(part.host_index[self._team.share(len(part.host_index))]) for part in parts)
         for array in arrays:
             images = torch.from_numpy(array)
             yield images.pin_memory() if pinned else images
+
+    def _shares(self, store: "_Store") -> bool:
+        """Whether each rank reads only its share; not of blocks, where whoever needs one image has read the others."""
+        blocks = isinstance(_clean(store.source), TinyImages) and self._order == "blocks"
+        return self._team.size > 1 and not blocks
 
     def _by_blocks(self, source: TinyImages, parts: "Sequence[_Draw]", epoch: int) -> Iterator[Pixels]:
         """The images of consecutive parts of the outlier stream, read in long stretches."""
@@ -323,10 +337,10 @@ class _Tensors:
 _AnyStore: TypeAlias = _Store | _Tensors
 
 
-def _store(source: ImageSet, device: torch.device, resident_bytes: int | None) -> _AnyStore:
+def _store(source: ImageSet, device: torch.device, resident_bytes: int | None, team: Team = ALONE) -> _AnyStore:
     if isinstance(source, TensorSet):
         return _Tensors(source, torch.from_numpy(source.data).to(device))
-    limit = _resident_limit(device) if resident_bytes is None else resident_bytes
+    limit = _resident_limit(device, team) if resident_bytes is None else resident_bytes
     size = len(source)
     if size * PLANE * PLANE * 3 > limit:
         return _Store(source, device, resident=None)
@@ -337,7 +351,7 @@ def _store(source: ImageSet, device: torch.device, resident_bytes: int | None) -
     return _Store(source, device, planes)
 
 
-def _resident_limit(device: torch.device) -> int:
+def _resident_limit(device: torch.device, team: Team = ALONE) -> int:
     text = os.environ.get("GOE_RESIDENT", "")
     try:
         share = float(text) if text else _RESIDENT[device.type]
@@ -345,8 +359,9 @@ def _resident_limit(device: torch.device) -> int:
         share = -1.0
     if not 0 <= share <= 1:
         raise DataError(f'GOE_RESIDENT: "{text}" is no share of the memory; give a number from 0 to 1, for example 0.1')
-    available = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else psutil.virtual_memory().total
-    return int(available * share)
+    on_gpu = device.type == "cuda"
+    available = torch.cuda.mem_get_info(device)[0] if on_gpu else psutil.virtual_memory().total // team.size
+    return team.least(int(available * share))
 
 
 def _load_planes(source: Source, index: Index, device: torch.device) -> Tensor:

@@ -82,6 +82,7 @@ def configs(draw: st.DrawFn) -> RunConfig:
         augment_validation=draw(st.booleans()),
         precision=draw(st.sampled_from(["auto", "float32", "bfloat16"])),
         device=draw(st.sampled_from(["auto", "cpu", "cuda"])),
+        sync_batch_norm=draw(st.booleans()),
         keep_every=draw(st.integers(0, 2**63 - 1)),
         evaluate=draw(st.sampled_from(["best", "last"])),
         scores=tuple(draw(st.lists(st.sampled_from(SCORE_NAMES), min_size=1, max_size=6))),

@@ -363,6 +363,7 @@ def test_every_choice_but_name_and_seed_changes_the_group() -> None:
         "precision": "float32",
         "device": "cpu",
         "compile": "off",
+        "sync_batch_norm": False,
         "keep_every": 1,
         "evaluate": "last",
         "scores": ("energy",),
