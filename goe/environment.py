@@ -15,7 +15,7 @@ from goe.core.rundir import RunDir, write_atomic, write_json
 from goe.device import pick_compute
 
 
-def write_environment(run: RunDir, code: CodeIdentity, *, data: Path) -> None:
+def write_environment(run: RunDir, code: CodeIdentity, *, data: Path, processes: int = 1) -> None:
     """Write both unless an earlier attempt did. `code` is what runs now, `data` the folder with the data sets."""
     if run.env_file.exists():
         return
@@ -38,6 +38,7 @@ def write_environment(run: RunDir, code: CodeIdentity, *, data: Path) -> None:
         cuda=torch.version.cuda,
         gpus=tuple(torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())),
         threads=torch.get_num_threads(),
+        processes=processes,
         precision=pick_compute(config).precision,
     )
     write_json(run.env_file, environment)

@@ -1,6 +1,7 @@
 """The process that imports torch: trains or evaluates runs, by command line only.
 
     python -m goe.worker train RUNDIR
+    python -m goe.worker rank RUNDIR ATTEMPT
     python -m goe.worker eval REQUEST RUNDIR...
     python -m goe.worker score REQUEST RUNDIR
     python -m goe.worker import FILE RUNS CONFIG
@@ -19,6 +20,7 @@ import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -40,7 +42,10 @@ from goe.core.errors import (
 from goe.core.evaljob import EvalProgress, EvalRequest, ScoreRequest
 from goe.core.provenance import code_warning
 from goe.core.rundir import Attempt, RunDir
-from goe.journal import Journal
+from goe.journal import Journal, Silence
+
+if TYPE_CHECKING:
+    from goe.parallel import Team
 
 RECORDED_TIMEOUT_S = 30.0
 
@@ -63,6 +68,8 @@ def dispatch(argv: Sequence[str]) -> int:
     match command:
         case "train":
             return train_command(RunDir(Path(rest[0])))
+        case "rank":
+            return rank_command(RunDir(Path(rest[0])), int(rest[1]))
         case "eval":
             return eval_command(msgspec.json.decode(rest[0], type=EvalRequest), rest[1:])
         case "score":
@@ -91,29 +98,94 @@ def os_error_code(error: OSError) -> int:
 
 
 def train_command(run: RunDir) -> int:
-    """Train a run from where it stands, then evaluate it."""
+    """Train a run from where it stands, then evaluate it; or have it trained by several processes."""
     attempt = _recorded(run)
     terminated: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: terminated.append(number))
+    if attempt.launch().processes > 1:
+        from goe.ranks import lead
+
+        return lead(run, attempt, terminated)
     with Journal(run, attempt, epochs=run.config().epochs) as journal:
         journal.phase("starting")
-        return _reporting(journal, lambda: _train_and_evaluate(run, attempt, journal, terminated))
+        return _reporting(
+            journal, lambda: _train_and_evaluate(run, journal, lambda: attempt.stop_requested or bool(terminated))
+        )
 
 
-def _train_and_evaluate(run: RunDir, attempt: Attempt, journal: Journal, terminated: list[int]) -> None:
+def rank_command(run: RunDir, number: int) -> int:
+    """Train a run with the other ranks of its attempt `number`; the first of them then evaluates it."""
+    from goe.parallel import last_words
+
+    attempt = run.numbered(number)
+    if os.environ["RANK"] == "0":
+        with Journal(run, attempt, epochs=run.config().epochs) as journal:
+            journal.phase("starting")
+            code, error = _as_rank(run, attempt, journal), journal.status.error
+    else:
+        silence = Silence()
+        code, error = _as_rank(run, attempt, silence), silence.error
+    if code != EXIT_OK:
+        last_words(error)
+        sys.stdout.flush()
+        os._exit(code)  # a group that others left already can't be taken down in order
+    return code
+
+
+def _as_rank(run: RunDir, attempt: Attempt, journal: Journal | Silence) -> int:
+    from goe.parallel import EXIT_LOST, LOST_S, TERMINATED, LostRankError, company, join, last_words
+
+    terminated = Path(os.environ[TERMINATED])
+
+    def work() -> None:
+        try:
+            with company():
+                team = join(run.config().device)
+            stop = (lambda: attempt.stop_requested or terminated.exists()) if team.leads else (lambda: False)
+            _train_and_evaluate(run, journal, stop, team)
+        except LostRankError as error:
+            last_words(str(error))
+            time.sleep(LOST_S)
+            os._exit(EXIT_LOST)
+
+    return _reporting(journal, work)
+
+
+def _train_and_evaluate(
+    run: RunDir, journal: Journal | Silence, should_stop: Callable[[], bool], team: "Team | None" = None
+) -> None:
     from goe.data.store import data_root
-    from goe.environment import write_environment
-    from goe.evaluate import evaluate
+    from goe.parallel import ALONE, leave
     from goe.train import train
 
-    config = run.config()
+    team = team or ALONE
+    if not team.leads:
+        train(run, journal, root=data_root(), should_stop=should_stop, team=team)
+        leave()
+        return
+    _begin(run, journal, team)
+    train(run, journal, root=data_root(), should_stop=should_stop, say=print, team=team)
+    leave()
+    _evaluate(run, journal)
+
+
+def _begin(run: RunDir, journal: Journal | Silence, team: "Team") -> None:
+    from goe.data.store import data_root
+    from goe.environment import write_environment
+
     code = identify_code()
     warning = code_warning(run, code)
     if warning:
         print(f"warning: {warning}")  # noqa: T201
     journal.update(code=code.digest, warning=warning)
-    write_environment(run, code, data=data_root())
-    train(run, journal, root=data_root(), should_stop=lambda: attempt.stop_requested or bool(terminated), say=print)
+    write_environment(run, code, data=data_root(), processes=team.size)
+
+
+def _evaluate(run: RunDir, journal: Journal | Silence) -> None:
+    from goe.data.store import data_root
+    from goe.evaluate import evaluate
+
+    config = run.config()
     journal.phase("evaluating")
 
     def progress(now: EvalProgress) -> None:
@@ -148,7 +220,7 @@ def _recorded(run: RunDir) -> Attempt:
     raise RunError(f"{run.path}: a worker is started by its supervisor; use `goe train` or `goe queue run`")
 
 
-def _reporting(journal: Journal, work: Callable[[], None]) -> int:
+def _reporting(journal: Journal | Silence, work: Callable[[], None]) -> int:
     """Do the work; whatever goes wrong ends in the status, the log and the exit code."""
     from goe.train import StopRequestedError
 
@@ -180,8 +252,9 @@ def _unforeseen(error: Exception) -> tuple[str, int]:
     return f"{found}; train.log has the traceback", EXIT_BUG
 
 
-def _failed(journal: Journal, message: str, code: int) -> int:
-    _complain(message)
+def _failed(journal: Journal | Silence, message: str, code: int) -> int:
+    if isinstance(journal, Journal):  # of a rank that is not the first, the worker tells if it matters
+        _complain(message)
     _last_word(journal, "failed", message)
     return code
 
@@ -191,7 +264,7 @@ def _complain(message: str) -> None:
         print(f"error: {message}", file=sys.stderr)  # noqa: T201
 
 
-def _last_word(journal: Journal, phase: str, error: str | None) -> None:
+def _last_word(journal: Journal | Silence, phase: str, error: str | None) -> None:
     try:
         journal.phase(phase, error)  # type: ignore[arg-type]
     except OSError as problem:

@@ -54,7 +54,12 @@ class JobOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     after: tuple[str, ...] = ()
     """Experiments of the file that must be done first, whole."""
     gpu_count: Positive = 1
-    """GPUs a run needs, where there are any."""
+    """GPUs a run needs, where there are any: with several it is trained by a process on each."""
+    processes: Positive = 1
+    """Processes that train a run together where there are no GPUs."""
+    restarts: Natural = 0
+    """Of these, or of those on several GPUs: how often all are started anew from the last checkpoint when one dies,
+    before the attempt has failed and `retry` has a say."""
     gpu_share: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
     """Share of a GPU that a run takes: 0.5 lets two share one."""
     gpu_memory: NonNegative = 0.0
@@ -73,6 +78,21 @@ class Job(Struct, frozen=True, kw_only=True):
     def run_id(self) -> str:
         """The run's id."""
         return self.config.run_id
+
+
+def too_many(config: RunConfig, processes: int) -> str:
+    """Why so many processes can't share the batches of a run; empty if they can."""
+    if processes <= config.batch_size:
+        return ""
+    return f"{processes} for batch-size = {config.batch_size}; each process needs at least one image of a batch"
+
+
+def sharing_problems(job: Job) -> Iterator[tuple[str, str]]:
+    """Keys of `job` that ask for more processes than its batches can be shared by, each with the finding."""
+    for key, processes in (("gpu-count", job.options.gpu_count), ("processes", job.options.processes)):
+        found = too_many(job.config, processes)
+        if found:
+            yield key, f"{key}: {found}"
 
 
 def order_problems(jobs: Sequence[Job], known: Collection[str]) -> Iterator[tuple[str, str]]:

@@ -36,6 +36,9 @@ class Environment(Struct, frozen=True, kw_only=True):
     cuda: str | None
     gpus: tuple[str, ...]
     threads: int
+    """Of each process."""
+    processes: int = 1
+    """That trained the run together; in the first attempt, as all of this."""
     precision: str = ""
     """Of training, as far as the chip had what the configuration asks for; empty in records of older versions."""
 

@@ -24,7 +24,7 @@ from goe.core.config import (
     unknown_key,
 )
 from goe.core.errors import ConfigError
-from goe.core.jobs import Job, JobOptions, Retry, order_problems
+from goe.core.jobs import Job, JobOptions, Retry, order_problems, sharing_problems
 from goe.core.lineage import tie
 from goe.core.queuetext import read_queue
 from goe.core.specs import Natural, NonNegative, Positive, StrictlyPositive
@@ -223,7 +223,10 @@ class _Reader:
             for seed in seeds:
                 config = complete({**known, "experiment": variant.name, "seed": seed}, report)
                 if config is not None and None not in options.values():
-                    yield Job(config=config, options=JobOptions(**options))
+                    job = Job(config=config, options=JobOptions(**options))
+                    for key, finding in sharing_problems(job):
+                        report((key,), finding)
+                    yield job
 
     def _in(self, where: KeyPath, variant: _Variant, path: tuple[str, ...], finding: str) -> None:
         """Report a finding at the place its value came from: sweep, experiment or defaults."""

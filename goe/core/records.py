@@ -30,6 +30,11 @@ class Launch(Struct, frozen=True, kw_only=True):
     gpu_uuids: tuple[str, ...] = ()
     """CUDA's names of the GPUs, in the order of `gpus`: UUIDs. Before they were recorded: none."""
     threads: int | None = None
+    """Of the CPU, for all processes of the run together."""
+    processes: int = 1
+    """That train it together, each on a GPU of its own where it has any."""
+    restarts: int = 0
+    """How often these are started anew, within the attempt, when one of them dies."""
     log_start: int | None = None
     """Bytes of `train.log` that earlier attempts left; None where nobody knows."""
     started: float

@@ -9,7 +9,7 @@ import msgspec
 from goe.core.evaljob import ScoredImage
 from goe.core.inventory import list_checkpoints
 from goe.core.overview import RunView
-from goe.core.records import MetricsTail
+from goe.core.records import Launch, MetricsTail
 from goe.core.state import RunState
 
 GLYPHS = {
@@ -152,11 +152,18 @@ def run_record(view: RunView) -> dict[str, Any]:
     }
 
 
+def device(launch: Launch) -> str:
+    """What an attempt runs on: `GPU 0,1`, `CPU`, or the processes it shares its CPU between."""
+    if launch.gpus:
+        return f"GPU {','.join(map(str, launch.gpus))}"
+    return "CPU" if launch.processes == 1 else f"CPU, {launch.processes} processes"
+
+
 def describe(view: RunView) -> list[str]:
     """A run's page as lines of text."""
     lines = [f"{view.run_id}  {view_label(view)}", f"folder     {view.run.path}", *_remarks(view)]
     if view.launch is not None:
-        where = f"GPU {','.join(map(str, view.launch.gpus))}" if view.launch.gpus else "CPU"
+        where = device(view.launch)
         begun = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(view.launch.started))
         host = view.launch.supervisor.host
         if view.launch.launcher == "import":

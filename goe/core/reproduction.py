@@ -85,7 +85,7 @@ def plan(run: RunDir, into: Path, *, python: str | None = None, root: Path = ROO
         Step(f"Python {environment.python} with the same packages", (f"python{version}", "-m", "venv", f"{into}/venv")),
         Step("", (str(here), "-m", "pip", "install", "-r", f"{into}/requirements.txt")),
     )
-    settings = {"OMP_NUM_THREADS": str(environment.threads)}
+    settings = {"OMP_NUM_THREADS": str(environment.threads * environment.processes)}
     if environment.commit is not None:
         settings["PYTHONPATH"] = str(code)
     if not launch.gpus:
@@ -93,7 +93,9 @@ def plan(run: RunDir, into: Path, *, python: str | None = None, root: Path = ROO
     if environment.code:
         options = ("--config", str(run.config_file.resolve()), "--runs", str(runs))
         data = ("--data", environment.data) if environment.data else ()
-        command = ("cli", "train", *options, *data)
+        several = environment.processes > 1
+        ranks = ("--gpu-count" if launch.gpus else "--processes", str(environment.processes)) if several else ()
+        command = ("cli", "train", *options, *data, *ranks)
     else:  # a goe that could not yet train a config.json
         place = str(runs / run.run_id)
         prepare.append(Step("", ("mkdir", "-p", *(f"{place}/{part}" for part in ("checkpoints", "eval", "attempts")))))

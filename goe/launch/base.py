@@ -25,6 +25,10 @@ class Slot(Struct, frozen=True):
     """GiB of each GPU that the run is expected to fill; 0 if that is not known."""
     gpu_uuids: tuple[str, ...] = ()
     """What CUDA calls the GPUs, in the order of `gpus`; empty where only their numbers are known."""
+    processes: int = 1
+    """That train the run together: as many as there are GPUs, or as were asked for."""
+    restarts: int = 0
+    """How often all of them are started anew when one dies."""
 
 
 class Launcher(Protocol):

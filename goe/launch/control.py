@@ -4,7 +4,6 @@ Whatever outlives the caller is a file in the run's directory: `held` keeps queu
 its worker is halted, `stop` asks it to end.
 """
 
-import os
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +15,7 @@ from goe.core.report import ended_by, state_label
 from goe.core.rundir import Attempt, RunDir
 from goe.core.state import RunState
 from goe.launch.detached import queue_process
-from goe.launch.family import end_family
+from goe.launch.family import end_family, signal_family
 from goe.launch.local import LocalLauncher, continue_worker
 from goe.launch.supervisor import GRACE_S
 
@@ -39,7 +38,7 @@ def pause(run: RunDir) -> str:
     attempt, worker = _worker(view)
     attempt.paused_file.touch()  # before the signal: whoever sees it halted sees why
     try:
-        os.killpg(worker.pid, signal.SIGSTOP)
+        signal_family(worker.pid, attempt, signal.SIGSTOP)
     except OSError as error:
         attempt.paused_file.unlink(missing_ok=True)
         raise RunError(f"{run.run_id}: can't be paused: {error.strerror}; `goe show {run.run_id}` says more") from None

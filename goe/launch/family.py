@@ -42,6 +42,18 @@ def signal_group(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
 
 
+def signal_family(leader: int, attempt: Attempt, number: signal.Signals) -> None:
+    """Send a signal to the group of `leader`, then to every member outside it, such as ranks in sessions of their own.
+
+    Raises OSError where the group can't be signalled.
+    """
+    os.killpg(leader, number)
+    for pid in members(attempt):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if os.getpgid(pid) != leader:
+                os.kill(pid, number)
+
+
 def end_family(leader: int | None, attempt: Attempt) -> bool:
     """Kill the group of `leader` and every member, until none is left; whether that came true within 5 s.
 

@@ -15,7 +15,7 @@ from goe.core.process import ProcessId, is_alive
 from goe.core.records import Launch
 from goe.core.rundir import Attempt, RunDir
 from goe.launch.base import LaunchError, Slot
-from goe.launch.family import end_family
+from goe.launch.family import end_family, signal_family
 
 CLAIM_TIMEOUT_S = 30.0
 WORKER_S = 1.0
@@ -81,9 +81,9 @@ def _with_worker(attempt: Attempt) -> Launch:
 
 
 def continue_worker(attempt: Attempt, worker: ProcessId) -> None:
-    """SIGCONT to a live worker's group; the marker goes after it. Raises RunError if it is somebody else's."""
+    """SIGCONT to a live worker's family; the marker goes after it. Raises RunError if it is somebody else's."""
     try:
-        os.killpg(worker.pid, signal.SIGCONT)
+        signal_family(worker.pid, attempt, signal.SIGCONT)
     except ProcessLookupError:
         pass
     except OSError as error:

@@ -83,9 +83,9 @@ class Slots:
         return self._decide(options, live)[1]
 
     def problem(self, options: JobOptions) -> str | None:
-        """Why these GPUs can never do for such a run; None if they can."""
+        """Why these GPUs, or without any these cores, can never do for such a run; None if they can."""
         if not self._gpus:
-            return None
+            return too_few_cores(options.processes)
         there, wanted = len(self._gpus), options.gpu_count
         if wanted > there:
             return f"gpu-count: it needs {wanted} GPUs, and {there} may be used"
@@ -101,21 +101,22 @@ class Slots:
     def _decide(self, options: JobOptions, live: Sequence[RunView]) -> tuple[Slot | None, str]:
         mine = platform.node()
         here = [_Held(view.run_id, view.launch) for view in live if view.launch and view.launch.supervisor.host == mine]
-        if not self._gpus:
-            return self._on_cpu([held for held in here if not held.launch.gpus])
         found = self.problem(options)
         if found is not None:
             return None, found
+        if not self._gpus:
+            return self._on_cpu(options, [held for held in here if not held.launch.gpus])
         here = [held for held in here if held.launch.gpus]
         on_these = [held for held in here if any(holds(held.launch, gpu) for gpu in self._gpus)]
         if self._count is not None and len(on_these) >= self._count:
             return None, f"at most {self._count} at once; at work: {_names(on_these)}"
         return self._on_gpus(options, here)
 
-    def _on_cpu(self, taken: Sequence[_Held]) -> tuple[Slot | None, str]:
+    def _on_cpu(self, options: JobOptions, taken: Sequence[_Held]) -> tuple[Slot | None, str]:
         if len(taken) >= self._cpu_slots:
             return None, f"at most {self._cpu_slots} at once; at work: {_names(taken)}"
-        return Slot(threads=max(1, _cores() // self._cpu_slots)), ""
+        threads = max(1, _cores() // self._cpu_slots)
+        return Slot(threads=threads, processes=options.processes, restarts=options.restarts), ""
 
     def _on_gpus(self, options: JobOptions, here: Sequence[_Held]) -> tuple[Slot | None, str]:
         share = self._share(options)
@@ -144,7 +145,7 @@ class Slots:
 
     def _slot(self, options: JobOptions, share: float, gpus: Sequence[Gpu]) -> Slot:
         part = 1 / self._count if self._count is not None else share * len(gpus) / len(self._gpus)
-        return gpu_slot(gpus, share=share, memory=options.gpu_memory, part=part)
+        return gpu_slot(gpus, share=share, memory=options.gpu_memory, part=part, restarts=options.restarts)
 
     def _obstacle(self, options: JobOptions, gpu: Gpu | None, live: Sequence[Launch]) -> str:
         if gpu is None:
@@ -182,7 +183,15 @@ class Slots:
         return [by_name.get(gpu.cuda_name) for gpu in self._gpus]
 
 
-def gpu_slot(gpus: Sequence[Gpu], *, share: float = 1.0, memory: float = 0.0, part: float = 1.0) -> Slot:
+def too_few_cores(processes: int) -> str | None:
+    """Why so many processes are too many for a run on the CPU; None if they are not."""
+    cores = _cores()
+    return f"processes: {processes} for {cores} CPU cores; use at most as many" if processes > max(1, cores) else None
+
+
+def gpu_slot(
+    gpus: Sequence[Gpu], *, share: float = 1.0, memory: float = 0.0, part: float = 1.0, restarts: int = 0
+) -> Slot:
     """A slot on these GPUs, with `part` of the CPU's cores; all of them leave the number to the libraries."""
     uuids = tuple(gpu.uuid for gpu in gpus)
     return Slot(
@@ -191,6 +200,8 @@ def gpu_slot(gpus: Sequence[Gpu], *, share: float = 1.0, memory: float = 0.0, pa
         gpu_share=share,
         gpu_memory=memory,
         gpu_uuids=uuids if all(uuids) else (),
+        processes=max(1, len(gpus)),
+        restarts=restarts,
     )
 
 

@@ -49,6 +49,8 @@ def main(argv: Sequence[str]) -> int:
         gpu_memory=slot.gpu_memory,
         gpu_uuids=slot.gpu_uuids,
         threads=slot.threads,
+        processes=slot.processes,
+        restarts=slot.restarts,
         started=time.time(),
     )
     supervise(RunDir(Path(path)), launch)

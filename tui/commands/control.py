@@ -48,14 +48,15 @@ def retry(
     from goe.core.overview import view_run
     from goe.launch.control import retry as allow
     from goe.launch.detached import queue_process
-    from tui.commands.train import attach
+    from tui.commands.train import as_before, attach
 
     still_held = _still_held(runs, queue)
 
     def do(run: "RunDir") -> str:
         said = allow(run)
-        if now and view_run(run).needs_start:
-            attach(run, None, detach=True)
+        view = view_run(run)
+        if now and view.needs_start:
+            attach(run, None, as_before(view.launch), detach=True)
             return "started, its retries counted anew"
         return said + still_held(run)
 

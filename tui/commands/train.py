@@ -14,6 +14,8 @@ from tui.commands.tables import print_table
 
 if TYPE_CHECKING:
     from goe.core.config import RunConfig
+    from goe.core.jobs import JobOptions
+    from goe.core.records import Launch
     from goe.core.rundir import RunDir
     from goe.launch.base import Slot
 
@@ -38,6 +40,11 @@ def train(
     gpu_id: Annotated[
         int | None, typer.Option(help="GPU to use (default: one that is free; without GPUs, the CPU).")
     ] = None,
+    gpu_count: Annotated[
+        int, typer.Option("--gpu-count", "--gpus", min=1, help="GPUs to train on together, a process on each.")
+    ] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Processes to train with together where there is no GPU.")] = 1,
+    restarts: Annotated[int, typer.Option(min=0, help="How often all processes are started anew when one dies.")] = 0,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any other key of experiments.toml.")
     ] = None,
@@ -49,8 +56,11 @@ def train(
     detach: Annotated[bool, typer.Option("--detach", help="Start the training and return.")] = False,
 ) -> None:
     """Train one run and watch it. Closing the terminal leaves it running; the same command shows it again."""
+    from goe.core.jobs import JobOptions
+
+    options = JobOptions(gpu_count=gpu_count, processes=processes, restarts=restarts)
     if config_file is not None:
-        _train(_frozen(config_file, ctx, runs), runs, data, gpu_id, detach=detach)
+        _train(_frozen(config_file, ctx, runs), runs, data, gpu_id, options, detach=detach)
         return
     raw: dict[str, Any] = {"dataset": dataset, "method": {"name": method}}
     optional = {"model": model, "epochs": epochs}
@@ -59,18 +69,27 @@ def train(
     chosen = {key: value for key, value in chosen.items() if value is not None}
     if chosen:
         raw["method"]["filter"] = chosen
-    _train(config_of(raw, settings or [], trial, name), runs, data, gpu_id, detach=detach)
+    _train(config_of(raw, settings or [], trial, name), runs, data, gpu_id, options, detach=detach)
 
 
-def _train(config: "RunConfig", runs: Path, data: Path | None, gpu_id: int | None, *, detach: bool) -> None:
+def _train(
+    config: "RunConfig", runs: Path, data: Path | None, gpu_id: int | None, options: "JobOptions", *, detach: bool
+) -> None:
+    from goe.core.errors import ConfigError
+    from goe.core.jobs import Job, sharing_problems
     from goe.core.rundir import RunDir
 
+    problems = [f"--{finding}" for _, finding in sharing_problems(Job(config=config, options=options))]
+    if gpu_id is not None and options.gpu_count > 1:
+        problems.append("--gpu-count: goes without --gpu-id, which names a single GPU")
+    if problems:
+        raise ConfigError(problems)
     runs.mkdir(parents=True, exist_ok=True)
     use_data(data)
-    attach(RunDir.create(runs.resolve(), config), gpu_id, detach=detach)
+    attach(RunDir.create(runs.resolve(), config), gpu_id, options, detach=detach)
 
 
-_BESIDE_CONFIG = {"config_file", "runs", "data", "gpu_id", "detach"}
+_BESIDE_CONFIG = {"config_file", "runs", "data", "gpu_id", "gpu_count", "processes", "restarts", "detach"}
 """Options that change nothing of what is trained."""
 
 
@@ -139,7 +158,7 @@ def config_of(raw: dict[str, Any], settings: Sequence[str], trial: str, name: st
     return config
 
 
-def attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
+def attach(run: "RunDir", gpu_id: int | None, options: "JobOptions", *, detach: bool) -> None:
     """Start the run unless it is done or alive, and show its progress to its end."""
     from goe.core.overview import view_run
     from goe.core.state import RunState
@@ -158,7 +177,7 @@ def attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
         print(f"{run.run_id} runs already; showing it", file=sys.stderr)
     else:
         run.held_file.unlink(missing_ok=True)  # whoever starts it by hand wants it to run
-        LocalLauncher().launch(run, _slot(run.path.parent, gpu_id), attempt=view.attempt + 1)
+        LocalLauncher().launch(run, _slot(run.path.parent, gpu_id, options), attempt=view.attempt + 1)
     if detach:
         print(run.run_id)
         return
@@ -168,28 +187,51 @@ def attach(run: "RunDir", gpu_id: int | None, *, detach: bool) -> None:
     raise typer.Exit(code)
 
 
-def _slot(runs: Path, gpu_id: int | None) -> "Slot":
-    """A free GPU, or the one that was named, free or not; without GPUs, the CPU."""
-    from goe.core.errors import RunError
+def as_before(launch: "Launch | None") -> "JobOptions":
+    """What an attempt was given, to be asked for again."""
     from goe.core.jobs import JobOptions
+
+    if launch is None:
+        return JobOptions()
+    return JobOptions(
+        gpu_count=max(1, len(launch.gpus)),
+        processes=1 if launch.gpus else launch.processes,
+        restarts=launch.restarts,
+    )
+
+
+def _slot(runs: Path, gpu_id: int | None, options: "JobOptions") -> "Slot":
+    """Free GPUs, or the one that was named, free or not; without GPUs, the CPU."""
+    from goe.core.errors import ConfigError, RunError
     from goe.core.overview import view_runs
     from goe.core.queuefile import QueueOptions
     from goe.launch.base import Slot
     from goe.launch.gpu import read_gpus, select
-    from goe.launch.slots import Slots, gpu_slot
+    from goe.launch.slots import Slots, gpu_slot, too_few_cores
 
     present = read_gpus()
     if not present:
         if gpu_id is not None:
             warn(f"--gpu-id {gpu_id}: this machine has no GPU; training on the CPU")
-        return Slot()
+        if options.gpu_count > 1:
+            raise ConfigError([f"--gpu-count {options.gpu_count}: this machine has no GPU; --processes is for the CPU"])
+        problem = too_few_cores(options.processes)
+        if problem is not None:
+            raise ConfigError([f"--{problem}"])
+        return Slot(processes=options.processes, restarts=options.restarts)
+    if options.processes > 1:
+        warn(f"--processes {options.processes}: is for machines without GPUs; --gpu-count is for GPUs")
     names = None if gpu_id is None else (gpu_id,)
     chosen = select(present, names or (), "--gpu-id")
     slots = Slots(QueueOptions(), names)
     live = [view for view in view_runs(runs) if view.is_live]
-    found, reason = slots.take(JobOptions(), live), slots.why(JobOptions(), live)
+    problem = slots.problem(options)
+    if problem is not None:
+        raise ConfigError([f"--{problem}"])
+    found, reason = slots.take(options, live), slots.why(options, live)
     if found is None and not chosen:
-        raise RunError(f"no GPU is free: {reason}; wait, or say with --gpu-id which one to use all the same")
+        what = "no GPU is free" if options.gpu_count == 1 else "too few GPUs are free"
+        raise RunError(f"{what}: {reason}; wait, or say with --gpu-id which one to use all the same")
     if found is None:
         warn(f"--gpu-id {gpu_id} is in use: {reason}")
     return found or gpu_slot(chosen)

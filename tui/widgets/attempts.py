@@ -3,7 +3,7 @@
 import time
 
 from goe.core.records import Exit, Launch
-from goe.core.report import NOTHING, duration
+from goe.core.report import NOTHING, device, duration
 from tui.messages import AttemptFact
 from tui.widgets.keytable import Cell, Heading
 from tui.widgets.runhead import size
@@ -57,7 +57,5 @@ def _took(launch: Launch | None, ended: Exit | None, now: float) -> float | None
 
 
 def _device(launch: Launch) -> str:
-    if not launch.gpus:
-        return "CPU"
     share = f" ×{launch.gpu_share:g}" if launch.gpu_share != 1 else ""
-    return f"GPU {','.join(map(str, launch.gpus))}{share}"
+    return f"{device(launch)}{share}"

@@ -140,7 +140,7 @@ def test_several_gpus_for_one_run(driver: Script) -> None:
     driver(gpu(0), gpu(1), gpu(2))
     slots = Slots(QUEUE)
     two = JobOptions(gpu_count=2)
-    assert slots.take(two, []) == Slot(gpus=(0, 1), threads=10, gpu_uuids=("GPU-0", "GPU-1"))
+    assert slots.take(two, []) == Slot(gpus=(0, 1), threads=10, gpu_uuids=("GPU-0", "GPU-1"), processes=2)
     assert fill(slots, two, two, WHOLE) == [(0, 1), None, (2,)]
     taken = [live("a", slots.take(two, []))]
     assert slots.why(two, taken) == "2 GPUs needed, 1 free: GPU 0: taken by a; GPU 1: taken by a"
@@ -348,3 +348,20 @@ def test_how_often_nvml_is_asked() -> None:
     assert look(HALF, half, 100.0, 101.0, 103.0, 103.5, 104.0, 105.0, 105.1) == [100.0, 101.0, 103.0, 105.1]
     # Where shares alone say no, never.
     assert look(WHOLE, live("b", gpu_slot(gpus)), 200.0, 210.0) == []
+
+
+def test_processes_share_a_run_only_without_gpus(driver: Script, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("goe.launch.slots._cores", lambda: 4)
+    three = JobOptions(processes=3, restarts=1)
+    driver(gpu(0))
+    found = Slots(QUEUE).take(three, [])
+    assert found is not None
+    assert (found.processes, found.restarts) == (1, 1)
+    driver()
+    slots = Slots(QUEUE)
+    found = slots.take(three, [])
+    assert found is not None
+    assert (found.processes, found.restarts) == (3, 1)
+    many = JobOptions(processes=5)
+    assert slots.problem(many) == slots.why(many, []) == "processes: 5 for 4 CPU cores; use at most as many"
+    assert slots.take(many, []) is None
