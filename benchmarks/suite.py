@@ -46,6 +46,7 @@ USUAL = (
     Run("step", "step"),
     Run("epoch", "epoch"),
     Run("sharing", "sharing"),
+    Run("ddp", "ddp"),
     Run("whole-run", "whole_run"),
     Run("memory", "memory"),
     Run("metrics", "metrics"),
@@ -63,6 +64,7 @@ GPU = (
     Run("step", "step", ("--device=cuda", "--rounds=3", "--compile", "wrn-40-2")),
     Run("epoch", "epoch", ("--device=cuda",)),
     Run("sharing", "sharing", ("--device=cuda", "--rounds=3")),
+    Run("ddp", "ddp", ("--device=cuda", "--rounds=3")),
     Run("whole-run", "whole_run", ("--device=cuda",)),
     Run("memory", "memory", ("--device=cuda", "--methods", "baseline", "goe")),
 )
