@@ -154,6 +154,8 @@ def _as_rank(run: RunDir, attempt: Attempt, journal: Journal | Silence) -> int:
 def _train_and_evaluate(
     run: RunDir, journal: Journal | Silence, should_stop: Callable[[], bool], team: "Team | None" = None
 ) -> None:
+    import torch
+
     from goe.data.store import data_root
     from goe.parallel import ALONE, leave
     from goe.train import train
@@ -165,7 +167,9 @@ def _train_and_evaluate(
         return
     _begin(run, journal, team)
     train(run, journal, root=data_root(), should_stop=should_stop, say=print, team=team)
-    leave()
+    if team.size > 1:
+        leave()
+        torch.set_num_threads(torch.get_num_threads() * team.size)  # those of the others too
     _evaluate(run, journal)
 
 

@@ -103,6 +103,14 @@ def test_the_script(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_run_of_several_processes_is_shared_again(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    write_json(run.env_file, msgspec.structs.replace(ENVIRONMENT, processes=2))
+    planned = plan(run, tmp_path / "into")
+    assert planned.train.command[-2:] == ("--processes", "2")
+    assert planned.train.env["OMP_NUM_THREADS"] == "8"  # 4 in each of them
+
+
 def test_an_installed_package_is_one_of_the_packages(tmp_path: Path) -> None:
     run = make(tmp_path)
     write_json(run.env_file, msgspec.structs.replace(ENVIRONMENT, commit=None, dirty=None))
