@@ -36,7 +36,7 @@ METHODS = (
     | st.builds(OE, weight=NONNEGATIVE, **SHARED)
     | st.builds(EnergyOE, weight=NONNEGATIVE, m_in=st.floats(-1e9, -8), m_out=st.floats(-7, 1e9), **SHARED)
     | st.builds(MixOE, weight=NONNEGATIVE, mix=MIXES, **SHARED)
-    | st.builds(UDG, clusters=st.integers(2, 2**63 - 1), purity=st.floats(0, 1), iterations=st.integers(1, 99))
+    | st.builds(UDG, clusters=st.integers(2, 500), purity=st.floats(0, 1), iterations=st.integers(1, 99))
     | st.builds(GOE, mix_weight=NONNEGATIVE, oe_weight=NONNEGATIVE, mix=MIXES, **SHARED)
 )
 NAMES = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,20}", fullmatch=True)
