@@ -52,18 +52,20 @@ def train(
     *,
     root: Path,
     should_stop: Callable[[], bool],
+    wind_down: Callable[[float], bool] = lambda _: False,
     say: Callable[[str], None] = lambda _: None,
     team: Team = ALONE,
 ) -> None:
     """Train `run` from its last checkpoint, or from the start, to its last epoch. `say` gets lines for the log.
 
-    Each rank of a `team` calls this; only the first one's journal, `should_stop` and `say` should do anything.
+    Each rank of a `team` calls this; only the first one's journal and what it is given to call should do anything.
 
-    Raises StopRequestedError when `should_stop` says so, NonFiniteLossError when the loss is NaN or infinite,
-    UserErrors for missing data or damaged checkpoints, and LostRankError where another rank ended.
+    Raises StopRequestedError when `should_stop` says so, or `wind_down` of the seconds to the next checkpoint,
+    NonFiniteLossError when the loss is NaN or infinite, UserErrors for missing data or damaged checkpoints, and
+    LostRankError where another rank ended.
     """
     with company() if team.size > 1 else contextlib.nullcontext():
-        Trainer(run, journal, root=root, should_stop=should_stop, say=say, team=team).run()
+        Trainer(run, journal, root=root, should_stop=should_stop, wind_down=wind_down, say=say, team=team).run()
 
 
 class Trainer:
@@ -76,12 +78,14 @@ class Trainer:
         *,
         root: Path,
         should_stop: Callable[[], bool],
+        wind_down: Callable[[float], bool] = lambda _: False,
         say: Callable[[str], None],
         team: Team = ALONE,
     ) -> None:
         config = run.config()
         self.team = team
-        self.directory, self.config, self.journal, self.should_stop, self.say = run, config, journal, should_stop, say
+        self.directory, self.config, self.journal, self.say = run, config, journal, say
+        self.should_stop, self.wind_down = should_stop, wind_down
         self.compute = pick_compute(config)
         self.device = self.compute.device
         with team.first():
@@ -185,7 +189,7 @@ class Trainer:
         values |= {"lr": rate, "images_per_s": images_per_s}
         self.journal.update(eta_s=clock.eta())
         self.journal.record("train", epoch=self.epoch + 1, step=step, values=values)
-        if self.should_stop():
+        if self.should_stop() or self.wind_down(clock.until(self.step + self.data.steps_per_epoch)):
             raise StopRequestedError("stop requested")
 
     def _finish_epoch(self, clock: "Clock") -> None:
@@ -221,6 +225,8 @@ class Trainer:
             values=values,
             best_accuracy=self.best_accuracy,
         )
+        if self.epoch < self.config.epochs and self.wind_down(clock.until(self.step + self.data.steps_per_epoch)):
+            raise StopRequestedError("the node has to be left before another epoch could be saved")
 
     def _validate(self) -> tuple[float, float]:
         """Accuracy and mean cross-entropy on the validation set."""
@@ -299,6 +305,11 @@ class Clock:
         """Seconds to the end of training; None before the first step."""
         made = self.done - self._first
         return (time.monotonic() - self._begun) / made * (self.total - self.done) if made else None
+
+    def until(self, step: int) -> float:
+        """Seconds until `step` is done, as steps took so far; infinite before the first one."""
+        made = self.done - self._first
+        return (time.monotonic() - self._begun) / made * (step - self.done) if made else math.inf
 
 
 def _fold(*keys: int) -> int:

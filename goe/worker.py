@@ -108,9 +108,8 @@ def train_command(run: RunDir) -> int:
         return lead(run, attempt, terminated)
     with Journal(run, attempt, epochs=run.config().epochs) as journal:
         journal.phase("starting")
-        return _reporting(
-            journal, lambda: _train_and_evaluate(run, journal, lambda: attempt.stop_requested or bool(terminated))
-        )
+        ending = Ending(run, attempt, lambda: bool(terminated))
+        return _reporting(journal, lambda: _train_and_evaluate(run, journal, ending))
 
 
 def rank_command(run: RunDir, number: int) -> int:
@@ -141,8 +140,7 @@ def _as_rank(run: RunDir, attempt: Attempt, journal: Journal | Silence) -> int:
         try:
             with company():
                 team = join(run.config().device)
-            stop = (lambda: attempt.stop_requested or terminated.exists()) if team.leads else (lambda: False)
-            _train_and_evaluate(run, journal, stop, team)
+            _train_and_evaluate(run, journal, Ending(run, attempt, terminated.exists), team)
         except LostRankError as error:
             last_words(str(error))
             time.sleep(LOST_S)
@@ -151,9 +149,7 @@ def _as_rank(run: RunDir, attempt: Attempt, journal: Journal | Silence) -> int:
     return _reporting(journal, work)
 
 
-def _train_and_evaluate(
-    run: RunDir, journal: Journal | Silence, should_stop: Callable[[], bool], team: "Team | None" = None
-) -> None:
+def _train_and_evaluate(run: RunDir, journal: Journal | Silence, ending: "Ending", team: "Team | None" = None) -> None:
     import torch
 
     from goe.data.store import data_root
@@ -162,11 +158,11 @@ def _train_and_evaluate(
 
     team = team or ALONE
     if not team.leads:
-        train(run, journal, root=data_root(), should_stop=should_stop, team=team)
+        train(run, journal, root=data_root(), should_stop=lambda: False, team=team)
         leave()
         return
     _begin(run, journal, team)
-    train(run, journal, root=data_root(), should_stop=should_stop, say=print, team=team)
+    train(run, journal, root=data_root(), should_stop=ending.now, wind_down=ending.before, say=print, team=team)
     if team.size > 1:
         leave()
         torch.set_num_threads(torch.get_num_threads() * team.size)  # those of the others too
@@ -207,6 +203,23 @@ def _evaluate(run: RunDir, journal: Journal | Silence) -> None:
     if done.problems:
         raise ScoreError("; ".join(done.problems))
     journal.phase("finished")
+
+
+class Ending:
+    """Whether a worker has to end before its work is done."""
+
+    def __init__(self, run: RunDir, attempt: Attempt, terminated: Callable[[], bool]) -> None:
+        self._run, self._attempt, self._terminated = run, attempt, terminated
+
+    def now(self) -> bool:
+        """Whether it was asked to, by file or by signal; or somebody else makes the run's next attempt already."""
+        asked = self._attempt.stop_requested or self._terminated()
+        return asked or self._run.attempt_count() > self._attempt.number
+
+    def before(self, seconds: float) -> bool:
+        """Whether the node has to be left before something is done that takes so long, with a fifth to spare."""
+        notice = self._attempt.notice()
+        return notice is not None and time.time() + 1.2 * seconds > notice.until
 
 
 def _recorded(run: RunDir) -> Attempt:

@@ -32,7 +32,8 @@ from goe.core.report import duration, ended_by, number, percent, progress_line, 
 from goe.core.rundir import RunDir
 from goe.core.state import RunState
 from goe.launch.events import Event
-from goe.launch.local import LocalLauncher, reap
+from goe.launch.launchers import stop
+from goe.launch.local import reap
 
 POLL_S = 0.25
 
@@ -72,7 +73,7 @@ def _follow(run: RunDir, stops: list[int]) -> RunView:
                 return view
             if len(stops) > asked:
                 asked = len(stops)
-                LocalLauncher().stop(run, force=asked > 1)
+                stop(run, force=asked > 1)
                 if live is None:
                     print(_STOPPING, file=sys.stderr, flush=True)  # noqa: T201
                 else:
@@ -140,6 +141,8 @@ class QueueDisplay:
             self._say(f"queue    {event.text}".replace("\n", "\n         "))
             return
         match event.kind:
+            case "submitted":
+                text = f"submits  {view.run_id}: {event.text}"
             case "started":
                 text = f"started  {view.run_id}"
             case "found":
@@ -259,14 +262,14 @@ def _panel(views: list[RunView], *, detail: bool) -> Group:
     """Live runs, a bar each; with `detail`, the loss terms below."""
     grid = Table.grid(padding=(0, 2))
     for view in views:
-        if view.is_live:
+        if view.is_live and view.state is not RunState.PENDING:
             grid.add_row(*_bar_row(view))
     parts: list[Table | Text] = [grid]
     if detail:
         parts += [Text(_terms(view), style="dim") for view in views]
     else:
         done = sum(view.state is RunState.DONE for view in views)
-        waiting = sum(view.state is RunState.QUEUED for view in views)
+        waiting = sum(view.state in {RunState.QUEUED, RunState.PENDING} for view in views)
         parts.append(Text(f"{done} of {len(views)} done, {waiting} waiting", style="dim"))
     return Group(*parts)
 

@@ -15,7 +15,7 @@ from goe.core.process import is_alive
 from goe.core.rundir import RunDir
 from goe.core.state import RunState
 from goe.launch.control import hold, pause, resume, retry
-from goe.launch.local import LocalLauncher
+from goe.launch.launchers import is_job, stop
 from tui.faults import told
 from tui.screens.base import GoeScreen
 from tui.screens.confirm import ConfirmScreen, MessageScreen
@@ -130,9 +130,9 @@ def _stop(force: bool, run: RunDir) -> str:
     view = view_run(run)
     if not view.is_live:
         return f"is {view.state}: there is nothing to stop"
-    if force and view.launch and is_alive(view.launch.supervisor) is None:
+    if force and view.launch and not is_job(view) and is_alive(view.launch.supervisor) is None:
         raise RunError(f"{view.run_id}: runs on {view.launch.supervisor.host}; only there can it be forced to end")
-    LocalLauncher().stop(run, force=force)
+    stop(run, force=force)
     return "its processes are being ended" if force else "asked to stop"
 
 

@@ -69,6 +69,24 @@ def _of_code(code: int, words: str) -> Cause:
     return _told(words) or "bug"
 
 
+def job_cause(state: str, *, started: bool) -> Cause | None:
+    """Why the attempt of a job that ended in `state` failed; None for one that somebody cancelled.
+
+    `started`: whether its supervisor had claimed the attempt and then left no word. One that never came so far and
+    that Slurm says nothing else of could not be started on its node: its user has to mend that.
+    """
+    known: dict[str, Cause | None] = {
+        "CANCELLED": None,
+        "DEADLINE": "user",
+        "OUT_OF_MEMORY": "out-of-memory",
+        "PREEMPTED": "preempted",
+        "TIMEOUT": "preempted",
+    }
+    if state in known:
+        return known[state]
+    return "user" if state in {"COMPLETED", "FAILED"} and not started else "lost"
+
+
 def _told(words: str, *causes: Cause) -> Cause | None:
     """The first cause that `words` speak of, among `causes` where any are named."""
     found = (cause for cause, pattern in _WORDS if (not causes or cause in causes) and pattern.search(words))

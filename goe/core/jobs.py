@@ -7,6 +7,7 @@ from msgspec import Meta, Struct
 
 from goe.core.config import RunConfig
 from goe.core.errors import did_you_mean
+from goe.core.slurm import SlurmRequest
 from goe.core.specs import LARGEST, Natural, NonNegative, Positive
 
 Cause: TypeAlias = Literal[
@@ -66,6 +67,8 @@ class JobOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     """GiB of free GPU memory that a run needs; 0 doesn't look."""
     retry: Retry | None = None
     """Instead of the queue's."""
+    slurm: SlurmRequest | None = None
+    """What its jobs ask of Slurm, before what the queue says."""
 
 
 class Job(Struct, frozen=True, kw_only=True):

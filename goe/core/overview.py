@@ -13,7 +13,8 @@ from goe.core.errors import RunError
 from goe.core.process import is_alive, is_halted
 from goe.core.records import Exit, Launch, Status
 from goe.core.rundir import Attempt, RunDir, find_runs
-from goe.core.state import RunState, derive_state
+from goe.core.slurm import SlurmJob
+from goe.core.state import HEARTBEAT_TIMEOUT_S, RunState, derive_state
 
 T = TypeVar("T")
 
@@ -34,6 +35,8 @@ class RunView(Struct, frozen=True):
     """No queue starts it."""
     lives: bool = False
     """BROKEN: its processes are alive all the same, as far as its launch record tells."""
+    job: SlurmJob | None = None
+    """The job last submitted for it."""
 
     @property
     def run_id(self) -> str:
@@ -55,7 +58,7 @@ class RunView(Struct, frozen=True):
         if self.held:
             return False
         if self.state is RunState.LOST:
-            return self.launch is not None and _alive(self.launch) is False
+            return self.exit is not None or (self.launch is not None and _alive(self.launch) is False)
         return self.state in {RunState.QUEUED, RunState.STOPPED, RunState.FAILED}
 
 
@@ -77,17 +80,23 @@ def view_runs(runs: Path) -> list[RunView]:
 
 
 def _view(run: RunDir, config: RunConfig | None, now: float) -> RunView:
+    job, damage = _tried(run.job)  # only news: the queue asks Slurm itself
     attempt = run.attempt()
     if attempt is None:
-        return RunView(run, RunState.QUEUED, config, held=run.held)
+        state = _awaited(job) if job is not None and not job.over else RunState.QUEUED
+        return RunView(run, state, config, problem=damage, held=run.held, job=job)
     launch = attempt.launch()
     alive = _alive(launch)  # before exit.json: see derive_state
     exit_, unread = _tried(attempt.exit)
-    status, damage = _tried(attempt.status)  # only a heartbeat: the state does not hang on it
+    status, no_beat = _tried(attempt.status)  # only a heartbeat: the state does not hang on it
     stop, paused = attempt.stop_requested, _paused(attempt, launch)
+    if alive is None and job is not None:
+        alive = _at_work(job, launch, now)
     state = derive_state(launch, alive=alive, status=status, exit_=exit_, stop=stop, now=now, paused=paused)
-    problem = _problem(state, alive, launch, exit_, status) or damage
-    view = RunView(run, state, config, attempt.number, launch, status, exit_, problem, run.held)
+    if job is not None and _goes_on(job, attempt.number, launch, exit_):
+        state = _awaited(job)
+    problem = _problem(state, alive, launch, exit_, status) or no_beat or damage
+    view = RunView(run, state, config, attempt.number, launch, status, exit_, problem, run.held, job=job)
     return _broken(view, unread)
 
 
@@ -122,12 +131,33 @@ def _alive(launch: Launch) -> bool | None:
     return True if True in asked else None if None in asked else False
 
 
+def _awaited(job: SlurmJob) -> RunState:
+    """The state of a run whose next attempt is a job's to make."""
+    return RunState.PENDING if job.waits else RunState.STARTING
+
+
+def _goes_on(job: SlurmJob, attempt: int, launch: Launch, exit_: Exit | None) -> bool:
+    """Whether the job has yet to make the attempt after this one, or may: Slurm starts again what it preempted."""
+    if job.over:
+        return False
+    preempted = exit_ is not None and exit_.cause == "preempted"
+    return job.attempt > attempt or (launch.job == job.job and preempted)
+
+
+def _at_work(job: SlurmJob, launch: Launch, now: float) -> bool | None:
+    """True if Slurm said not long ago that the attempt's job is at work; else nobody knows."""
+    mine = launch.job == job.job and not job.over and not job.waits
+    return True if mine and now - job.seen < HEARTBEAT_TIMEOUT_S else None
+
+
 _RESUMES = "resumes it while it has retries left, `goe retry` gives it new ones"
 
 
 def _problem(
     state: RunState, alive: bool | None, launch: Launch, exit_: Exit | None, status: Status | None
 ) -> str | None:
+    if exit_ is not None and exit_.said and state in {RunState.FAILED, RunState.LOST}:
+        return exit_.said
     if state is RunState.LOST and alive is None:
         return f"no sign of life from {launch.supervisor.host} for a long time; a queue on that machine {_RESUMES}"
     if state is RunState.LOST:

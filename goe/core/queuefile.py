@@ -27,6 +27,7 @@ from goe.core.errors import ConfigError
 from goe.core.jobs import Job, JobOptions, Retry, order_problems, sharing_problems
 from goe.core.lineage import tie
 from goe.core.queuetext import read_queue
+from goe.core.slurm import SlurmRequest, request_problems
 from goe.core.specs import Natural, NonNegative, Positive, StrictlyPositive
 from goe.core.targets import TargetError, parse_target
 from goe.core.tomlpos import KeyPath, key_lines, line_of
@@ -42,8 +43,14 @@ EXPERIMENT_KEYS = RUN_KEYS | JOB_KEYS | {"name", "seeds", "sweep"}
 class QueueOptions(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename="kebab"):
     """The `[queue]` table."""
 
+    launcher: Literal["local", "slurm"] = "local"
+    """Where runs are started: on this machine, or as jobs of Slurm."""
     slots: Positive = 1
     """Runs at once where there is no GPU; the cores are shared out among them."""
+    max_jobs: Positive = 100
+    """Slurm: jobs at once, waiting and at work."""
+    slurm: SlurmRequest = SlurmRequest()
+    """What all jobs ask of Slurm."""
     gpus: tuple[Natural | str, ...] | None = None
     """The GPUs to use, by number in PCI bus order or UUID; all of the machine's when left out, none when empty."""
     data: str = ""
@@ -174,6 +181,8 @@ class _Reader:
             if isinstance(name, str) and not name.startswith(("GPU-", "MIG-")):
                 finding = f'gpus: "{name}" is neither a GPU\'s number nor its UUID (GPU-…, MIG-…)'
                 self._report(("queue", "gpus", place), finding)
+        for found, text in request_problems(values.get("slurm") or SlurmRequest()):
+            self._report(("queue", "slurm", *found), f"slurm.{text}")
         for place, entry in enumerate(values.get("notify") or ()):
             try:
                 parse_target(entry)
@@ -220,6 +229,8 @@ class _Reader:
 
             queued = {key: value for key, value in table.items() if key in JOB_KEYS}
             options = check_struct(JobOptions, queued, (), report)
+            for found, text in request_problems(options.get("slurm") or SlurmRequest()):
+                report(("slurm", str(found[0])), f"slurm.{text}")
             for seed in seeds:
                 config = complete({**known, "experiment": variant.name, "seed": seed}, report)
                 if config is not None and None not in options.values():

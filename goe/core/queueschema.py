@@ -18,13 +18,14 @@ from goe.core.dataspecs import ALL, DATASETS, OOD_SETS, OutlierName, Outliers, O
 from goe.core.jobs import JobOptions, Retry
 from goe.core.queuefile import JOB_KEYS, RUN_KEYS, QueueOptions
 from goe.core.schemas import DIALECT
+from goe.core.slurm import SlurmRequest
 from goe.core.specs import LARGEST, Filter, Mix
 
 Schema: TypeAlias = dict[str, Any]
 
 VERSION = 1
 """Counts changes after which an older file would be refused."""
-_QUEUED: tuple[type[msgspec.Struct], ...] = (QueueOptions, JobOptions, Retry)
+_QUEUED: tuple[type[msgspec.Struct], ...] = (QueueOptions, JobOptions, Retry, SlurmRequest)
 _RECORDS: tuple[type[msgspec.Struct], ...] = (
     *_QUEUED,
     RunConfig,

@@ -37,6 +37,8 @@ class Launch(Struct, frozen=True, kw_only=True):
     """How often these are started anew, within the attempt, when one of them dies."""
     log_start: int | None = None
     """Bytes of `train.log` that earlier attempts left; None where nobody knows."""
+    job: str = ""
+    """Slurm's id of the job that this attempt is a part of; empty where Slurm has no hand in it."""
     started: float
     """Unix time."""
 
@@ -53,6 +55,15 @@ class Exit(Struct, frozen=True, kw_only=True):
     """Bytes: largest resident size of the worker."""
     cause: str = ""
     """Of a failure, a Cause (goe/core/jobs.py); empty for what did not fail, or before causes were recorded."""
+    said: str = ""
+    """What Slurm said of its end, where that is all that is known: then a queue wrote this, and no supervisor."""
+
+
+class Notice(Struct, frozen=True, kw_only=True):
+    """`notice`: the attempt's node has to be left."""
+
+    until: float
+    """Unix time by that node's clock."""
 
 
 class Status(Struct, frozen=True, kw_only=True):

@@ -10,10 +10,12 @@ from goe.core.evaljob import ScoredImage
 from goe.core.inventory import list_checkpoints
 from goe.core.overview import RunView
 from goe.core.records import Launch, MetricsTail
+from goe.core.slurm import SlurmJob
 from goe.core.state import RunState
 
 GLYPHS = {
     RunState.QUEUED: "…",
+    RunState.PENDING: "◌",
     RunState.STARTING: "○",
     RunState.RUNNING: "●",
     RunState.PAUSED: "‖",
@@ -39,6 +41,20 @@ def view_label(view: RunView) -> str:
     alive = ", alive" if view.lives else ""
     held = ", held" if view.held and view.state is not RunState.DONE else ""
     return f"{state_label(view.state)}{alive}{held}"
+
+
+def job_text(job: SlurmJob) -> str:
+    """`job 12 waits (Resources), expected to start 2026-11-30 14:02`, `job 12 on n1`, `job 12 ended as TIMEOUT`."""
+    if job.over:
+        return f"job {job.job} ended as {job.state}"
+    if not job.waits:
+        return f"job {job.job} on {job.nodes}" if job.nodes else f"job {job.job}"
+    reason = f" ({job.reason})" if job.reason else ""
+    if job.start is None:
+        return f"job {job.job} waits{reason}"
+    return (
+        f"job {job.job} waits{reason}, expected to start {time.strftime('%Y-%m-%d %H:%M', time.localtime(job.start))}"
+    )
 
 
 def percent(fraction: float | None, digits: int = 1) -> str:
@@ -100,13 +116,14 @@ def progress_line(view: RunView) -> str:
     if view.value("filter/rate") is not None:
         parts.append(f"filtered {percent(view.value('filter/rate'))}%")
     parts.append(f"val acc {percent(view.value('val/accuracy'))}%")
-    if view.state.is_live and view.state is not RunState.PAUSED:
+    if view.state.moves:
         parts.append(f"ETA {duration(status.eta_s)}")
     return "  ".join(parts)
 
 
 def columns(views: Iterable[RunView]) -> list[tuple[str, ...]]:
-    """A header and a line for each run, as plain text."""
+    """A header and a line for each run, as plain text; a last column has the jobs of a cluster, if any."""
+    views = tuple(views)
     lines: list[tuple[str, ...]] = [
         ("run", "state", "epoch", "loss", "filtered %", "val acc %", "img/s", "ETA", "ended by")
     ]
@@ -121,12 +138,13 @@ def columns(views: Iterable[RunView]) -> list[tuple[str, ...]]:
                 percent(view.value("filter/rate")),
                 percent(view.value("val/accuracy")),
                 number(view.value("images_per_s"), 0),
-                duration(status.eta_s)
-                if status and view.state.is_live and view.state is not RunState.PAUSED
-                else NOTHING,
+                duration(status.eta_s) if status and view.state.moves else NOTHING,
                 ended_by(view) or NOTHING,
             )
         )
+    jobs = [job_text(view.job) if view.is_live and view.job is not None else NOTHING for view in views]
+    if any(job != NOTHING for job in jobs):
+        lines = [(*line, job) for line, job in zip(lines, ["job", *jobs], strict=True)]
     return lines
 
 
@@ -147,6 +165,7 @@ def run_record(view: RunView) -> dict[str, Any]:
                 ("launch", view.launch),
                 ("status", view.status),
                 ("exit", view.exit),
+                ("slurm", view.job),
             )
         },
     }
@@ -169,7 +188,10 @@ def describe(view: RunView) -> list[str]:
         if view.launch.launcher == "import":
             lines.append(f"imported   {begun} on {host}")
         else:
-            lines.append(f"attempt    {view.attempt}, started {begun} on {host}, {where}")
+            job = f", job {view.launch.job}" if view.launch.job else ""
+            lines.append(f"attempt    {view.attempt}, started {begun} on {host}, {where}{job}")
+    if view.job is not None and view.is_live:
+        lines.append(f"slurm      {job_text(view.job)}")
     if view.exit is not None and view.status is not None:  # an import has no training to end
         took = duration(view.exit.ended - view.exit.started)
         lines.append(f"ended      {ended_by(view)} after {took}, peak memory {size(view.exit.peak_memory)}")

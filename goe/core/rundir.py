@@ -3,6 +3,7 @@
     config.json            written once; the frozen RunConfig
     queued.json            with it: when, and the code of that moment
     held                   anyone: no queue starts the run
+    slurm.json             queue, replaced: the job submitted for it, and what Slurm says of it
     env.json               worker: versions, commit, host, command
     code.patch             worker: the code's uncommitted changes
     metrics.jsonl          worker, appended
@@ -12,8 +13,9 @@
     attempts/<n>/          one folder per start, n = 1, 2, …; the newest counts
         launch.json        supervisor; made together with its folder, so the folder is the claim
         status.json        worker, replaced
-        exit.json          supervisor, once
+        exit.json          supervisor, once; a queue in its stead where Slurm says that it is gone
         stop               anyone: a request to end
+        notice             supervisor: when the node is to be left, so that the epoch is ended before or not begun
         paused             whoever halted the worker; gone when it goes on
         retry              anyone: attempts up to this one no longer count against the limits of automatic retries
 
@@ -37,7 +39,8 @@ import msgspec
 from goe.core.code import CodeIdentity, Queued, identify_code
 from goe.core.config import RunConfig
 from goe.core.errors import RunError
-from goe.core.records import Exit, Launch, Status
+from goe.core.records import Exit, Launch, Notice, Status
+from goe.core.slurm import SlurmJob
 
 T = TypeVar("T")
 
@@ -112,6 +115,7 @@ class Attempt:
     exit_file = _inside("exit.json")
     stop_file = _inside("stop")
     paused_file = _inside("paused")
+    notice_file = _inside("notice")
     retry_file = _inside("retry")
 
     def __init__(self, path: Path) -> None:
@@ -132,6 +136,23 @@ class Attempt:
     def exit(self) -> Exit | None:
         """How it ended; None while it runs, and for ever if its supervisor was killed."""
         return read_json(self.exit_file, Exit)
+
+    def notice(self) -> Notice | None:
+        """When its node is to be left; None as long as nobody knows of an end."""
+        return read_json(self.notice_file, Notice)
+
+    def bury(self, ended: Exit) -> bool:
+        """Leave `ended` in the supervisor's stead; False if there is an exit.json already, which then stands."""
+        handle, beside = tempfile.mkstemp(dir=self.path, prefix=".exit.")
+        os.close(handle)
+        try:
+            write_json(Path(beside), ended)
+            os.link(beside, self.exit_file)  # unlike a rename it replaces nothing, on NFS too
+        except FileExistsError:
+            return False
+        finally:
+            Path(beside).unlink(missing_ok=True)
+        return True
 
     def request_stop(self) -> None:
         """Ask the worker to end after its current step."""
@@ -154,6 +175,7 @@ class RunDir:
     config_file = _inside("config.json")
     queued_file = _inside("queued.json")
     held_file = _inside("held")
+    slurm_file = _inside("slurm.json")
     env_file = _inside("env.json")
     patch_file = _inside("code.patch")
     metrics_file = _inside("metrics.jsonl")
@@ -211,6 +233,10 @@ class RunDir:
             raise RunError(f"{self.attempts_dir}: can't be read: {error.strerror}; restore the folder") from None
         return max((int(name) for name in names if name.isdecimal()), default=0)
 
+    def job(self) -> SlurmJob | None:
+        """The job last submitted for it; None if there never was one."""
+        return read_json(self.slurm_file, SlurmJob)
+
     @property
     def held(self) -> bool:
         """Whether no queue may start it."""
@@ -227,8 +253,10 @@ class RunDir:
         """Attempt `number`, counted from 1; whether it is there is not looked at."""
         return Attempt(self.attempts_dir / str(number))
 
-    def claim(self, launch: Launch) -> Attempt | None:
+    def claim(self, launch: Launch, ended: Exit | None = None) -> Attempt | None:
         """Take attempt `launch.attempt` for the caller; None if somebody has it already.
+
+        With `ended` it is over with that: an attempt that came to nothing, and that nobody can make any more.
 
         The folder is made elsewhere with `launch.json` in it and renamed into place. Renaming onto a folder that is
         not empty fails, so of any number of callers exactly one wins, and no reader ever sees a claim without a name.
@@ -240,10 +268,15 @@ class RunDir:
         beside = Path(tempfile.mkdtemp(dir=self.attempts_dir, prefix=".claim-"))
         try:
             write_json(beside / "launch.json", launch)
+            if ended is not None:
+                write_json(beside / "exit.json", ended)
             beside.chmod(0o755)
             beside.rename(place)
         except OSError:
             shutil.rmtree(beside, ignore_errors=True)
+            # A file server that answers too late is asked again, and then says no to what it has done already.
+            if read_json(place / "launch.json", Launch) == launch:
+                return Attempt(place)
             if place.exists():
                 return None
             raise

@@ -26,6 +26,7 @@ URGENCY = (
     RunState.STARTING,
     RunState.PAUSED,
     RunState.STOPPING,
+    RunState.PENDING,
     RunState.FAILED,
     RunState.BROKEN,
     RunState.LOST,
@@ -55,12 +56,12 @@ def epoch(view: RunView) -> float | None:
 
 def speed(view: RunView) -> float | None:
     """Images per second of a live run."""
-    return view.value("images_per_s") if view.state.is_live and view.state is not RunState.PAUSED else None
+    return view.value("images_per_s") if view.state.moves else None
 
 
 def eta(view: RunView) -> float | None:
     """Seconds left of a run that goes on; none are known while it is evaluated."""
-    if not view.state.is_live or view.state is RunState.PAUSED or view.status is None:
+    if not view.state.moves or view.status is None:
         return None
     return None if view.status.phase == "evaluating" else view.status.eta_s
 
@@ -72,6 +73,13 @@ def spent(view: RunView) -> float | None:
     if view.exit is not None:
         return view.exit.ended - view.exit.started
     return view.status.updated - view.launch.started if view.status else None
+
+
+def host(view: RunView) -> str | None:
+    """Where a live run runs, or where the newest attempt of another did."""
+    if view.state is RunState.PENDING:
+        return None
+    return view.launch.supervisor.host if view.launch else None
 
 
 FIELDS: Mapping[str, Read] = MappingProxyType(
@@ -91,11 +99,14 @@ FIELDS: Mapping[str, Read] = MappingProxyType(
         "data": lambda view: view.config.dataset if view.config else None,
         "model": lambda view: view.config.model if view.config else None,
         "attempt": lambda view: view.attempt or None,
+        "host": host,
+        "job": lambda view: view.job.job if view.job and not view.job.over else None,
+        "reason": lambda view: view.job.reason or None if view.job and view.state is RunState.PENDING else None,
         "held": lambda view: "true" if view.held else "false",
         "problem": lambda view: view.problem,
     }
 )
-TEXTS = frozenset({"state", "experiment", "id", "method", "data", "model", "held", "problem"})
+TEXTS = frozenset({"state", "experiment", "id", "method", "data", "model", "held", "problem", "host", "job", "reason"})
 """The fields that are words."""
 SHORT = MappingProxyType(
     {"run": "id", "name": "experiment", "dataset": "data", "accuracy": "acc", "img/s": "speed", "rate": "filter"}

@@ -12,6 +12,7 @@ from goe.core.errors import ConfigError, did_you_mean
 from goe.core.evaljob import ScoredImage
 from goe.core.provenance import Environment
 from goe.core.records import EVAL_VERSION, CheckpointIndex, EvalResult, Exit, Launch, Metric, Status
+from goe.core.slurm import SlurmJob
 from goe.core.thresholds import Thresholds
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,6 +41,7 @@ SCHEMAS: Mapping[str, Described] = {
     "launch": Described(Launch, 1, "attempts/<n>/launch.json"),
     "status": Described(Status, 1, "attempts/<n>/status.json"),
     "exit": Described(Exit, 1, "attempts/<n>/exit.json"),
+    "slurm": Described(SlurmJob, 1, "slurm.json"),
 }
 
 

@@ -13,6 +13,8 @@ class RunState(StrEnum):
     """Where a run stands."""
 
     QUEUED = "queued"
+    PENDING = "pending"
+    """Submitted to a cluster, which has yet to start it."""
     STARTING = "starting"
     RUNNING = "running"
     PAUSED = "paused"
@@ -27,9 +29,14 @@ class RunState(StrEnum):
     """Its files can't be read."""
 
     @property
+    def moves(self) -> bool:
+        """Whether the run makes headway, so that its speed and the time left mean something."""
+        return self in {RunState.STARTING, RunState.RUNNING, RunState.STOPPING}
+
+    @property
     def is_live(self) -> bool:
-        """Whether processes of the run may be alive."""
-        return self in {RunState.STARTING, RunState.RUNNING, RunState.PAUSED, RunState.STOPPING}
+        """Whether processes of the run may be alive, or come to be without a queue's doing."""
+        return self in {RunState.PENDING, RunState.STARTING, RunState.RUNNING, RunState.PAUSED, RunState.STOPPING}
 
 
 def derive_state(
@@ -73,7 +80,7 @@ def _ended(exit_: Exit, *, stop: bool) -> RunState:
     if exit_.code == EXIT_OK:
         return RunState.DONE
     if exit_.cause:
-        return RunState.FAILED
+        return RunState.LOST if exit_.cause == "lost" else RunState.FAILED
     if exit_.code == EXIT_STOPPED or (stop and exit_.signal is not None):
         return RunState.STOPPED
     return RunState.FAILED

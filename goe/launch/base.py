@@ -1,10 +1,13 @@
 """What every way of starting a run has in common."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from goe.core.errors import GoeError
+from goe.core.jobs import JobOptions
+from goe.core.overview import RunView
 from goe.core.rundir import RunDir
 
 
@@ -29,6 +32,19 @@ class Slot(Struct, frozen=True):
     """That train the run together: as many as there are GPUs, or as were asked for."""
     restarts: int = 0
     """How often all of them are started anew when one dies."""
+
+
+class Places(Protocol):
+    """Where the runs of a queue may be started, and how many. `live`: every live run of the folder."""
+
+    def take(self, options: JobOptions, live: Sequence[RunView]) -> Slot | None:
+        """A free place for a run queued like this, or None if it has to wait."""
+
+    def why(self, options: JobOptions, live: Sequence[RunView]) -> str:
+        """What such a run waits for, in words; empty if it needn't."""
+
+    def problem(self, options: JobOptions) -> str | None:
+        """Why there can never be a place for such a run; None if there can."""
 
 
 class Launcher(Protocol):

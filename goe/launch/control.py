@@ -16,7 +16,8 @@ from goe.core.rundir import Attempt, RunDir
 from goe.core.state import RunState
 from goe.launch.detached import queue_process
 from goe.launch.family import end_family, signal_family
-from goe.launch.local import LocalLauncher, continue_worker
+from goe.launch.launchers import is_job, stop
+from goe.launch.local import continue_worker
 from goe.launch.supervisor import GRACE_S
 
 POLL_S = 0.1
@@ -53,7 +54,7 @@ def release_memory(run: RunDir) -> str:
     hold(run)
     if not view.is_live:
         return "is not running; held: no queue starts it until `goe resume`"
-    LocalLauncher().stop(run)
+    stop(run)
     return "ends after its current step and frees its memory; held until `goe resume`, then its last whole epoch stands"
 
 
@@ -103,15 +104,14 @@ def cancel(runs: Sequence[RunDir], grace: float, say: Callable[[RunDir, str], No
     """
     _hold_all(runs)
     asked = [run for run in runs if _begin(run, say)]
-    launcher = LocalLauncher()
     left = _until_ended(asked, grace, say)
     for run in left:
         say(run, f"did not stop within {grace:g} s; ending its processes")
-        launcher.stop(run, force=True)
+        stop(run, force=True)
     left = _until_ended(left, STUCK_S, say)
     for run in left:
         attempt = run.attempt()
-        if attempt is not None:  # a supervisor that is itself halted or stuck
+        if attempt is not None:  # a supervisor that is itself halted or stuck; a job's may be elsewhere
             launch = attempt.launch()
             end_family(launch.worker.pid if launch.worker and is_alive(launch.worker) else None, attempt)
     left = _until_ended(left, STUCK_S, say)
@@ -140,9 +140,9 @@ def _begin(run: RunDir, say: Callable[[RunDir, str], None]) -> bool:
         say(run, f"can't be cancelled: {view.problem}")
         return False
     host = view.launch.supervisor.host if view.launch else ""
-    here = view.launch is None or is_alive(view.launch.supervisor) is not None
+    here = view.launch is None or is_alive(view.launch.supervisor) is not None or is_job(view)
     if view.is_live:
-        LocalLauncher().stop(run)
+        stop(run)
         say(run, "asked to stop; held" if here else f"asked to stop; held; only on {host} can it be forced to end")
         return here
     if view.state is RunState.LOST and not here:

@@ -192,9 +192,9 @@ def start_detached(
 
     Raises ConfigError if the file is wrong, or one of `gpus` (`--gpus`) or the file's is not there.
     """
-    from goe.launch.slots import Slots  # here, because the dashboard needs it only now
+    from goe.launch.launchers import places_for  # here, because the dashboard needs it only now
 
-    Slots(load_queue(queue).options, gpus)
+    places_for(load_queue(queue).options, gpus)
     runs.mkdir(parents=True, exist_ok=True)
     with queue_log(runs).open("ab") as log:
         child = subprocess.Popen(

@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 from goe.core.overview import RunView
 from goe.core.report import end_text
 
-EventKind: TypeAlias = Literal["found", "started", "ended", "retry", "error", "note"]
+EventKind: TypeAlias = Literal["found", "submitted", "started", "ended", "retry", "error", "note"]
 
 
 @dataclass(frozen=True, slots=True)

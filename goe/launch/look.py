@@ -23,7 +23,7 @@ may have died."""
 Marks: TypeAlias = tuple[Stamp | None, ...]
 NO_PAST = Past()
 _FAILED = {RunState.FAILED, RunState.LOST, RunState.STOPPED}
-_RESTING = {RunState.QUEUED, RunState.DONE, RunState.FAILED, RunState.STOPPED}
+_RESTING = {RunState.QUEUED, RunState.PENDING, RunState.DONE, RunState.FAILED, RunState.STOPPED}
 
 
 class Seen(Struct, frozen=True):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from goe.core.jobs import Job, Retry
+from goe.core.report import job_text
 from goe.core.state import RunState
 from goe.launch.look import Seen
 from goe.launch.retry import Chance, chance
@@ -107,7 +108,8 @@ class Plan:
         if state is RunState.DONE:
             return Standing(Stand.DONE)
         if seen.view.is_live:
-            return Standing(Stand.LIVE)
+            given = seen.view.job if state is RunState.PENDING else None
+            return Standing(Stand.LIVE, job_text(given) if given is not None else "")
         if job.options.hold or seen.view.held:
             by_hand = "held by hand: `goe resume` lets it go"
             return Standing(Stand.HELD, "held in the queue file" if job.options.hold else by_hand)
@@ -119,7 +121,7 @@ class Plan:
     def _own(self, run_id: str, job: Job, seen: Seen) -> Standing:
         """What the run's own past says."""
         attempt = seen.view.attempt
-        if attempt in {0, self.asked.get(run_id), seen.past.asked}:
+        if attempt in {0, self.asked.get(run_id), seen.past.asked} or seen.past.cut_off:
             return Standing(Stand.READY)
         if seen.view.state is RunState.STOPPED or not seen.past.causes:
             return Standing(Stand.OVER)

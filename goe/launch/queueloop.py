@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from goe.core.code import CodeIdentity, identify_code
@@ -20,23 +20,30 @@ from goe.core.jobs import Job
 from goe.core.overview import RunView, view_run
 from goe.core.process import ProcessId
 from goe.core.queuefile import Queue, QueueOptions
+from goe.core.report import job_text
 from goe.core.rundir import RunDir
 from goe.core.state import RunState
 from goe.launch.base import Launcher, Slot
 from goe.launch.detached import Announcement, announced
-from goe.launch.events import Event
+from goe.launch.events import Event, EventKind
+from goe.launch.launchers import launcher_for, places_for
 from goe.launch.livefile import LiveFile
-from goe.launch.local import LocalLauncher, reap
+from goe.launch.local import reap
 from goe.launch.look import Look, Seen
 from goe.launch.notify import Notifier
 from goe.launch.plan import Plan, Stand, Standing, retry_text
-from goe.launch.slots import Slots
+from goe.launch.slurmclient import UnansweredError
+from goe.launch.slurmwatch import SlurmWatch
 from goe.launch.space import SpaceGuard, free_gib
 from goe.launch.watch import Watch
 
 POLL_S = 0.3
 LOOK_S = 3.0
 """Between looks at runs that rest; a hold, or a run that somebody else started, is noticed within it."""
+SLURM_TURN_S, SLURM_LOOK_S = 10.0, 15.0
+"""The same on a cluster, at most, where each look at many runs is work for a file server that others share."""
+FILL_S = 5.0
+"""Time that one turn spends on starting runs."""
 TELL_S = 20.0
 """How long the end of the queue waits for messages that are on their way."""
 
@@ -51,7 +58,8 @@ class Runner:
     """GPU numbers or UUIDs; None as the file says."""
     count: int | None = None
     """Slots; None as the file says."""
-    launcher: Launcher = field(default_factory=LocalLauncher)
+    launcher: Launcher | None = None
+    """None as the file says."""
     report: Callable[[Event], None] = lambda _: None
     follow: bool = True
     """Read the file again after each save; not for a queue that is only a part of its file."""
@@ -88,7 +96,10 @@ class Runner:
         self._space = SpaceGuard()
         self._watch = Watch()
         self._notifier = Notifier(self.queue.options.notify, self.queue.options.notify_on)
-        self._slots = Slots(self.queue.options, self.gpus, self.count)
+        self._slots = places_for(self.queue.options, self.gpus, self.count)
+        self._launcher = self.launcher or launcher_for(self.queue.options)
+        self._jobs = SlurmWatch(self.runs) if self.queue.options.launcher == "slurm" else None
+        self._unanswered = ""
 
     @property
     def views(self) -> dict[str, RunView]:
@@ -117,6 +128,7 @@ class Runner:
     def turn(self, word: Announcement | None = None) -> bool:
         """Look, plan, fill the free slots. False when nothing is left to do, unless somebody changes something."""
         self._reread()
+        self._ask_slurm()
         look = time.monotonic() >= self._next_look
         self._look_at(list(self.seen if look else self._alive))
         news = look or self._changed
@@ -162,9 +174,13 @@ class Runner:
             self._take_jobs(self.queue)
 
     def _take_options(self, before: QueueOptions, now: QueueOptions) -> None:
-        if now != before:
+        if now.launcher != before.launcher:
+            self._note(
+                f"{self.queue.path}: launcher: the queue goes on with {before.launcher}; start it anew to change"
+            )
+        elif now != before:
             try:
-                self._slots = Slots(now, self.gpus, self.count)
+                self._slots = places_for(now, self.gpus, self.count)
             except GoeError as error:
                 self._note(f"{error}\nthe queue goes on with the slots it had")
         if (now.notify, now.notify_on) != (before.notify, before.notify_on):
@@ -200,16 +216,29 @@ class Runner:
         if seen.view.state is RunState.BROKEN:
             self._tell_broken(seen.view)
         live = seen.view.is_live
-        self._first[run_id] = seen.view.attempt - live
+        self._first[run_id] = max(0, seen.view.attempt - live)
         if live:
             self.report(Event("found", seen.view))
         return seen
+
+    # Slurm
+
+    def _ask_slurm(self) -> None:
+        """See what became of the jobs, seldom; say once if Slurm can't be asked, and when it can again."""
+        if self._jobs is None:
+            return
+        if self._jobs.poll(seen.view for seen in self.seen.values()):
+            self._next_look = 0.0
+        if bool(self._jobs.problem) != bool(self._unanswered):
+            goes_on = "runs go on, nothing is submitted meanwhile"
+            self._note(f"{self._jobs.problem}; {goes_on}" if self._jobs.problem else "Slurm answers again")
+        self._unanswered = self._jobs.problem
 
     # The runs
 
     def _look_at(self, run_ids: Collection[str]) -> None:
         if len(run_ids) == len(self.seen):
-            self._next_look = time.monotonic() + LOOK_S
+            self._next_look = time.monotonic() + (LOOK_S if self._jobs is None else SLURM_LOOK_S)
         for run_id in run_ids:
             old = self.seen[run_id]
             if old.view.state is not RunState.DONE:
@@ -225,7 +254,7 @@ class Runner:
         self._changed = True
         fresh = after.attempt > before.attempt
         if after.is_live and (fresh or not before.is_live):
-            self.report(Event("found", after))
+            self.report(Event("started" if _came_to_it(before, after) else "found", after))
         elif not after.is_live and (fresh or before.is_live):
             self._ended(after)
         if after.lives and not before.lives:
@@ -291,12 +320,18 @@ class Runner:
             return
         self._others = {run_id: view_run(view.run) for run_id, view in self._others.items()}
         first, job = next(iter(self._ready.items()))
+        if self._unanswered:
+            self._waits_for_slot = (first, f"waits for Slurm: {self._unanswered}")
+            return
         if self._must_wait(first, job):
             return
         self._look_around()
         if self._changed:
             self._replan()
+        begun = time.monotonic()
         for run_id, job in self._ready.items():
+            if time.monotonic() - begun > FILL_S:
+                return  # the rest at the next turn: submitting takes its time, and the file may have been saved
             problem = self._slots.problem(job.options)
             slot = None if problem else self._slots.take(job.options, self._live())
             if problem:
@@ -347,13 +382,21 @@ class Runner:
             return  # somebody was here meanwhile
         self._changed = True
         try:
-            mine = self.launcher.launch(view.run, slot, attempt=view.attempt + 1)
+            mine = self._launcher.launch(view.run, slot, attempt=view.attempt + 1)
+        except UnansweredError as error:
+            if self._jobs is not None:
+                self._jobs.back_off(str(error))
+            return
         except (GoeError, OSError) as error:
             self._refuse(run_id, str(error))
             return
+        if self._jobs is not None:
+            self._jobs.hurry()
         new = self._look.at(view.run)
         self._keep(run_id, new)
-        self.report(Event("started" if mine else "found", new.view))
+        begun: EventKind = "submitted" if new.view.state is RunState.PENDING else "started"
+        job = new.view.job if begun == "submitted" else None
+        self.report(Event(begun if mine else "found", new.view, job_text(job) if job is not None else ""))
         if new.view.lives:
             self._tell_broken(new.view)
         elif not new.view.is_live:
@@ -365,7 +408,8 @@ class Runner:
         self.report(Event("error", self.seen[run_id].view, why))
 
     def _pause(self) -> float:
-        return 0.0 if self._changed else min(POLL_S, max(0.0, self._next_due - time.monotonic()))
+        turn = POLL_S if self._jobs is None else min(SLURM_TURN_S, max(1.0, len(self._alive) / 100))
+        return 0.0 if self._changed else min(turn, max(0.0, self._next_due - time.monotonic()))
 
     def _note(self, text: str) -> None:
         self.report(Event("note", None, text))
@@ -373,6 +417,12 @@ class Runner:
     def _counts(self) -> str:
         states = [self.seen[run_id].view.state for run_id in self.jobs]
         return ", ".join(f"{states.count(state)} {state}" for state in RunState if state in states)
+
+
+def _came_to_it(before: RunView, after: RunView) -> bool:
+    """Whether the job that was waited for makes its attempt."""
+    job, launch = before.job, after.launch
+    return job is not None and launch is not None and launch.job == job.job
 
 
 def _marks(view: RunView) -> tuple[RunState, int, bool]:

@@ -1,5 +1,6 @@
 """Whether a queue starts a failed run again by itself: after which causes, how often and how late."""
 
+import contextlib
 from typing import get_args
 
 from msgspec import Struct
@@ -22,6 +23,8 @@ class Past(Struct, frozen=True):
     """When the newest attempt ended, in Unix time; None where nobody knows."""
     asked: int = 0
     """The attempt after which somebody last asked for another (`goe retry`); 0 for none."""
+    cut_off: bool = False
+    """The newest attempt had to leave its node and had got further: that is no failure, and it simply goes on."""
 
 
 class Chance(Struct, frozen=True):
@@ -59,9 +62,30 @@ def read_past(run: RunDir, newest: int) -> Past:
     attempts = [run.numbered(number) for number in range(1, newest + 1)]
     asked = run.retried()
     exits = [_exit(attempt) for attempt in attempts]
-    causes = [_cause(exit_) for exit_ in exits[asked:]]
+    cut_off = [_is_cut_off(run, attempt, exit_) for attempt, exit_ in zip(attempts, exits, strict=True)]
+    causes = [None if cut else _cause(exit_) for exit_, cut in zip(exits[asked:], cut_off[asked:], strict=True)]
     last = exits[-1] if exits else None
-    return Past(tuple(cause for cause in causes if cause is not None), last.ended if last else None, asked)
+    known = tuple(cause for cause in causes if cause is not None)
+    return Past(known, last.ended if last else None, asked, bool(cut_off) and cut_off[-1])
+
+
+def advanced(run: RunDir, attempt: int) -> bool:
+    """Whether an attempt got further than the one before it by an epoch at least."""
+    epochs = []
+    for number in (attempt - 1, attempt):
+        status = None
+        with contextlib.suppress(RunError):
+            status = run.numbered(number).status()
+        epochs.append(status.epoch if status is not None else 0)
+    return epochs[1] > max(epochs[0], 1)
+
+
+def _is_cut_off(run: RunDir, attempt: Attempt, exit_: Exit | None) -> bool:
+    if exit_ is None or exit_.cause != "preempted":
+        return False
+    with contextlib.suppress(RunError):
+        return bool(attempt.launch().job) and advanced(run, attempt.number)
+    return False
 
 
 def _exit(attempt: Attempt) -> Exit | None:

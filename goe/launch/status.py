@@ -17,12 +17,13 @@ from goe.core.jobs import Job
 from goe.core.overview import RunView, view_runs
 from goe.core.process import is_alive
 from goe.core.queuefile import QueueOptions, load_queue
-from goe.core.report import duration, end_text
+from goe.core.report import duration, end_text, job_text
 from goe.core.state import RunState
+from goe.launch.base import Places
 from goe.launch.detached import QueueMark, last_lines, queue_file, queue_log, queue_mark
+from goe.launch.launchers import is_job, places_for
 from goe.launch.look import Look, Seen
 from goe.launch.plan import Plan, Stand, Standing
-from goe.launch.slots import Slots
 from goe.launch.space import free_gib, shortage
 
 LOG_LINES = 5
@@ -52,6 +53,8 @@ class QueueStatus(Struct, frozen=True, kw_only=True):
     """Runs of the file by state; of the whole folder while the file can't be read."""
     live: tuple[str, ...]
     """Those of the folder, also of runs that left the file."""
+    jobs: dict[str, str] = {}
+    """Of live runs that are jobs of Slurm: which one, where, or why it waits and until when."""
     waiting: tuple[Waiting, ...]
     """In the order in which they are to be started."""
     problems: tuple[str, ...]
@@ -95,6 +98,7 @@ def queue_status(runs: Path, queue: Path) -> QueueStatus:
         queue=mark,
         counts={str(state): states.count(state) for state in RunState if state in states},
         live=tuple(dict.fromkeys([*known, *(view.run_id for view in live)])),
+        jobs={view.run_id: job_text(view.job) for view in live if view.job is not None and is_job(view)},
         waiting=tuple(_waiting(run_id, each) for run_id, each in standings.items() if each.stand in _WORDS),
         problems=problems,
         log=tuple(last_lines(queue_log(runs), LOG_LINES)),
@@ -129,7 +133,8 @@ def describe_status(status: QueueStatus, now: float) -> list[str]:
     lines += [f"problem    {problem}" for problem in status.problems]
     counts = ", ".join(f"{count} {state}" for state, count in status.counts.items())
     lines.append(f"runs       {sum(status.counts.values())}{': ' if counts else ''}{counts}")
-    lines += [f"live       {run_id}" for run_id in status.live]
+    said = ((run_id, status.jobs.get(run_id)) for run_id in status.live)
+    lines += [f"live       {run_id}: {text}" if text else f"live       {run_id}" for run_id, text in said]
     for word in _WORDS.values():
         named = [each for each in status.waiting if each.why == word]
         lines += [f"{word:<9}  {each.run_id}{f': {each.text}' if each.text else ''}" for each in named[:NEXT]]
@@ -137,17 +142,17 @@ def describe_status(status: QueueStatus, now: float) -> list[str]:
     return lines + [f"log        {line}" for line in status.log]
 
 
-def _slots(options: QueueOptions, mark: QueueMark | None) -> Slots | None:
+def _slots(options: QueueOptions, mark: QueueMark | None) -> Places | None:
     """Those of the queue at work, or of one that would be started here; None where they can't be seen from here."""
     if mark is not None and is_alive(mark.process) is None:
         return None
     try:
-        return Slots(options, mark.gpus if mark is not None else None, mark.slots if mark is not None else None)
+        return places_for(options, mark.gpus if mark is not None else None, mark.slots if mark is not None else None)
     except ConfigError:
         return None
 
 
-def _unfit(jobs: Mapping[str, Job], standings: Mapping[str, Standing], slots: Slots | None) -> dict[str, str]:
+def _unfit(jobs: Mapping[str, Job], standings: Mapping[str, Standing], slots: Places | None) -> dict[str, str]:
     """The runs to come that these slots can never hold, and why."""
     if slots is None:
         return {}
@@ -162,7 +167,7 @@ def _kept_waiting(
     live: Callable[[], Sequence[RunView]],
     runs: Path,
     options: QueueOptions,
-    slots: Slots | None,
+    slots: Places | None,
 ) -> dict[str, Standing]:
     """The first run that is ready, with what it waits for if room or a slot is missing; nothing where nobody knows."""
     first = next((run_id for run_id, found in standings.items() if found.stand is Stand.READY), None)

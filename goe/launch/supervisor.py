@@ -57,12 +57,12 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def supervise(run: RunDir, launch: Launch) -> None:
-    """Do the supervisor's work for one attempt."""
+def supervise(run: RunDir, launch: Launch) -> Exit | None:
+    """Do the supervisor's work for one attempt; how it ended, None if somebody else has it."""
     begun, kills = time.clock_gettime(_CLOCK), oom_kills()
     claimed = run.claim(launch)
     if claimed is None:
-        return
+        return None
     _end_left_behind(run, launch.attempt - 1)
     worker, log_start = _start(run, launch, claimed)
     told = _listen(worker.pid)
@@ -86,6 +86,7 @@ def supervise(run: RunDir, launch: Launch) -> None:
         cause=_cause(run, claimed, -signal.SIGTERM if told and returned < 0 else returned, log_start),
     )
     _until_written(lambda: write_json(claimed.exit_file, ended))
+    return ended
 
 
 def _end_left_behind(run: RunDir, before: int) -> None:
@@ -154,10 +155,13 @@ def _note(run: RunDir, text: str) -> None:
 
 
 def worker_env(base: Mapping[str, str], launch: Launch) -> dict[str, str]:
-    """The worker's environment: its GPUs, by UUID or as nvidia-smi and NVML number them, and its CPU threads."""
+    """The worker's environment: its GPUs, by UUID, as NVML numbers them or as Slurm gave them, and its CPU threads."""
     env = dict(base)
-    env["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
-    env["CUDA_VISIBLE_DEVICES"] = ",".join(launch.gpu_uuids or map(str, launch.gpus))
+    if launch.job:  # Slurm numbers the GPUs that it gives, and sets this wherever it gives any
+        env.setdefault("CUDA_VISIBLE_DEVICES", "")
+    else:
+        env["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+        env["CUDA_VISIBLE_DEVICES"] = ",".join(launch.gpu_uuids or map(str, launch.gpus))
     env["PYTHONUNBUFFERED"] = "1"
     if launch.threads:
         env["OMP_NUM_THREADS"] = str(launch.threads)

@@ -46,14 +46,14 @@ def stop(
     """End the queue; training goes on, and the next queue adopts it."""
     from goe.core.overview import view_runs
     from goe.launch.detached import stop_queue
-    from goe.launch.local import LocalLauncher
+    from goe.launch.launchers import stop
 
     mark = stop_queue(runs)
     print("no queue works here" if mark is None else f"the queue, process {mark.pid}, has ended", file=sys.stderr)
     live = [view.run for view in view_runs(runs) if view.is_live]
     for run in live:
         if everything:
-            LocalLauncher().stop(run)
+            stop(run)
         print(f"{run.run_id}: {'stopping after the current step' if everything else 'goes on'}", file=sys.stderr)
 
 

@@ -72,12 +72,12 @@ def stop(
     """Ask runs to stop after their current step; the queue or the same `goe train` resumes them."""
     from goe.core.overview import view_run
     from goe.core.rundir import resolve_run
-    from goe.launch.local import LocalLauncher
+    from goe.launch.launchers import stop
 
     for name in names:
         run = resolve_run(runs, name)
         if view_run(run).is_live:
-            LocalLauncher().stop(run, force=force)
+            stop(run, force=force)
             print(f"{run.run_id}: {'ending' if force else 'stopping after the current step'}", file=sys.stderr)
         else:
             print(f"{run.run_id}: is not running", file=sys.stderr)

@@ -14,7 +14,7 @@ def finish_times(order: Sequence[RunView], views: Mapping[str, RunView], now: fl
     `order`: the queued runs that nothing but a slot holds back, in the order of starting. As many are taken to be at
     work at once as are now.
     """
-    live = [view for view in views.values() if view.is_live]
+    live = [view for view in views.values() if view.is_live and view.state is not RunState.PENDING]
     ends = {view.run_id: view.status.eta_s for view in live if view.status and view.status.eta_s is not None}
     if not live or len(ends) < len(live):
         return ends

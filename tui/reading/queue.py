@@ -233,6 +233,8 @@ def _whys(standings: Mapping[str, Standing]) -> dict[str, str]:
 def _slots(options: QueueOptions, mark: QueueMark | None) -> str:
     """How many runs at once, as the queue was told or the file says."""
     count = mark.slots if mark is not None else None
+    if options.launcher == "slurm":
+        return f"Slurm, {count or options.max_jobs} jobs at most"
     gpus = options.gpus if mark is None or mark.gpus is None else mark.gpus
     slots = count or options.slots
     words = f"{slots} slot{'s' if slots != 1 else ''}"

@@ -37,9 +37,17 @@ def attempt_cells(fact: AttemptFact, now: float) -> tuple[Cell, ...]:
         size(ended.peak_memory) if ended else NOTHING,
         _device(launch) if launch else NOTHING,
         time.strftime("%Y-%m-%d %H:%M", time.localtime(launch.started)) if launch else NOTHING,
-        fact.problem or (fact.word or "").partition("\n")[0] or ("retried by hand" if fact.by_hand else ""),
+        fact.problem or (fact.word or "").partition("\n")[0] or _place(fact),
     )
     return tuple((text, "") for text in texts)
+
+
+def _place(fact: AttemptFact) -> str:
+    """Where there was no last word: that somebody retried it, or its job and host."""
+    if fact.by_hand:
+        return "retried by hand"
+    job = fact.launch.job if fact.launch else ""
+    return f"job {job} on {fact.launch.supervisor.host}" if fact.launch and job else ""
 
 
 def how_ended(ended: Exit | None) -> str:

@@ -15,6 +15,7 @@ from goe.core.state import RunState
 # Okabe and Ito's colours; on light backgrounds darker, for a contrast of 4.5 : 1.
 _DARK = {
     RunState.QUEUED: "dim",
+    RunState.PENDING: "dim",
     RunState.STARTING: "#56B4E9",
     RunState.RUNNING: "#56B4E9",
     RunState.PAUSED: "#E69F00",
@@ -27,6 +28,7 @@ _DARK = {
 }
 _LIGHT = {
     RunState.QUEUED: "dim",
+    RunState.PENDING: "dim",
     RunState.STARTING: "#00629B",
     RunState.RUNNING: "#00629B",
     RunState.PAUSED: "#8A5A00",
@@ -52,7 +54,7 @@ def epoch(view: RunView) -> str:
 
 def eta(view: RunView) -> str:
     """Time left; the phase where that says more; nothing for a run that doesn't go on."""
-    evaluates = view.state.is_live and view.state is not RunState.PAUSED and view.status is not None
+    evaluates = view.state.moves and view.status is not None
     if evaluates and view.status and view.status.phase == "evaluating":
         return "eval"
     return duration(runfields.eta(view))
@@ -108,8 +110,8 @@ def queue_eta(views: Sequence[RunView], now: float) -> float | None:
     or as all do. Held ones are not waited for.
     """
     expected = expected_length(views, now)
-    live = [_left(view, now, expected) for view in views if view.is_live]
-    queued = [expected(view) for view in views if view.state is RunState.QUEUED and not view.held]
+    live = [_left(view, now, expected) for view in views if view.is_live and view.state is not RunState.PENDING]
+    queued = [expected(view) for view in views if view.state in {RunState.QUEUED, RunState.PENDING} and not view.held]
     known = [seconds for seconds in live + queued if seconds is not None]
     if not live or len(known) < len(live) + len(queued):
         return None

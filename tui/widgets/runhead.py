@@ -3,7 +3,7 @@
 from rich.text import Text
 
 from goe.core.overview import RunView
-from goe.core.report import NOTHING, duration, ended_by, number, percent, state_label
+from goe.core.report import NOTHING, duration, ended_by, job_text, number, percent, state_label
 from goe.core.state import RunState
 from tui.curves.columns import RunCurves
 from tui.messages import Checkpoint, RunDetail
@@ -39,6 +39,8 @@ def _live_facts(view: RunView, now: float) -> list[str]:
     if speed(view) != NOTHING:
         facts.append(f"{speed(view)} img/s")
     silent = now - view.status.updated if view.status else 0.0
+    if view.state is RunState.PENDING:
+        return [job_text(view.job)] if view.job is not None else []
     if view.state is RunState.PAUSED:
         facts.append("its memory, also GPU memory, stays taken")
     elif silent > _SILENT_S:
@@ -64,6 +66,7 @@ def subline(view: RunView) -> str:
     if launch is not None:
         parts.append(f"GPU {', '.join(map(str, launch.gpus))}" if launch.gpus else "CPU")
         parts.append(launch.supervisor.host)
+        parts += [f"job {launch.job}"] if launch.job else []
     return " · ".join(parts)
 
 

@@ -120,8 +120,8 @@ def test_a_run_that_was_never_launched_is_queued(alive: bool | None, stop: bool)
 
 
 def test_every_state_but_broken_stands_in_the_table() -> None:
-    assert {case[-1] for case in CASES} | {S.QUEUED, S.BROKEN, S.PAUSED} == set(RunState)
+    assert {case[-1] for case in CASES} | {S.QUEUED, S.PENDING, S.BROKEN, S.PAUSED} == set(RunState)
 
 
 def test_live_states() -> None:
-    assert {state for state in RunState if state.is_live} == {S.STARTING, S.RUNNING, S.PAUSED, S.STOPPING}
+    assert {state for state in RunState if state.is_live} == {S.PENDING, S.STARTING, S.RUNNING, S.PAUSED, S.STOPPING}

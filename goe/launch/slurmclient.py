@@ -1,0 +1,154 @@
+"""Slurm's client commands, each under a time limit: what is asked, and what their answers say.
+
+A call costs the controller something, and one that is down lets every client wait. So all jobs are asked about in one
+call, and whoever calls decides how often.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Collection, Sequence
+
+from msgspec import Struct
+
+from goe.core.errors import UserError
+
+TIMEOUT_S = 30.0
+"""Clients themselves try for 10 s and more to reach a controller that is down."""
+
+
+class SlurmError(UserError):
+    """Slurm refused, and would again."""
+
+
+class UnansweredError(SlurmError):
+    """Slurm could not be asked, or has no room at the moment; later it may do what was asked."""
+
+
+class Listed(Struct, frozen=True):
+    """A job as the controller or the accounts know it."""
+
+    job: str
+    state: str
+    reason: str = ""
+    start: float | None = None
+    """Unix time at which it began, or is expected to."""
+    nodes: str = ""
+    name: str = ""
+    comment: str = ""
+
+
+def client(command: str) -> str:
+    """The path of one of Slurm's commands. Raises SlurmError if it is not there."""
+    found = shutil.which(command)
+    if found is None:
+        raise SlurmError(f"{command}: not found on PATH; Slurm's commands are on the cluster's login nodes")
+    return found
+
+
+def submit(script: str, options: Sequence[str]) -> str:
+    """Hand a job script to sbatch; the job's id. Raises SlurmError with sbatch's words."""
+    said = _call(["sbatch", "--parsable", *options], script).strip()
+    job = said.splitlines()[-1].partition(";")[0] if said else ""
+    if not re.fullmatch(r"\d+", job):
+        raise SlurmError(f"sbatch: no job id in its answer: {said!r}")
+    return job
+
+
+def list_jobs() -> list[Listed]:
+    """Every job of this user that the controller remembers, also ended ones (by default for 300 s), in one call."""
+    fields = "%i|%T|%r|%S|%N|%j|%k"
+    text = _call(["squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", f"--format={fields}"])
+    return [_listed(line) for line in text.splitlines() if line.count("|") >= 6]
+
+
+def ended_jobs(jobs: Collection[str]) -> dict[str, Listed] | None:
+    """What the accounts say of jobs, by id, in one call; None where the cluster keeps none."""
+    if shutil.which("sacct") is None:
+        return None
+    chosen = ",".join(sorted(jobs))
+    fields = "JobID,State,Reason,NodeList,JobName"
+    try:
+        text = _call(["sacct", "-X", "--noheader", "--parsable2", f"--jobs={chosen}", f"--format={fields}"])
+    except UnansweredError:
+        raise
+    except SlurmError:  # accounting storage is disabled
+        return None
+    found = {}
+    for line in text.splitlines():
+        job, state, reason, nodes, name = (line.split("|", 4) + [""] * 5)[:5]
+        if state:  # a job that was requeued has several lines, the newest last
+            reason = "" if reason == "None" else reason
+            found[job] = Listed(job, state.split()[0].rstrip("+"), reason, None, _nodes(nodes), name)
+    return found
+
+
+def cancel(job: str, *options: str) -> None:
+    """End a job, or with `--signal` tell it something. One that is not there any more is no error."""
+    try:
+        _call(["scancel", *options, job])
+    except UnansweredError:
+        raise
+    except SlurmError as error:
+        if not re.search("Invalid job id|already completing|already completed", str(error)):
+            raise
+
+
+def requeue(job: str) -> None:
+    """Let a job begin anew, as a node that has to be left does with its own."""
+    _call(["scontrol", "requeue", job])
+
+
+_LATER = re.compile(
+    r"Unable to contact slurm controller|Socket timed out|Connection (refused|reset|timed out)|Zero Bytes were transm"
+    r"|temporarily unable|Resource temporarily unavailable|Transport endpoint|Communication connection failure"
+    r"|controller is in standby|backup controller|Protocol authentication error|No route to host"
+    r"|MaxSubmitJob|MaxSubmitPU|job submit limit reached|Pending job limit|Too many jobs",
+    re.IGNORECASE,
+)
+"""What passes by itself: a controller that restarts or is busy, and limits on how many jobs may be submitted."""
+
+
+def _call(command: Sequence[str], text: str = "") -> str:
+    program = command[0]
+    environment = {**os.environ, "SLURM_TIME_FORMAT": "%s", "LC_ALL": "C"}
+    if program == "sbatch":  # --export=ALL hands it on to the job
+        environment = dict(os.environ)
+    try:
+        done = subprocess.run(
+            [client(program), *command[1:]],
+            input=text,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=TIMEOUT_S,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UnansweredError(f"{program}: no answer within {TIMEOUT_S:g} s; is the Slurm controller up?") from None
+    except OSError as error:
+        raise UnansweredError(f"{program}: can't be run: {error.strerror}") from None
+    if done.returncode == 0:
+        return done.stdout
+    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+    said = "; ".join(line.removeprefix(f"{program}: error: ") for line in lines) or f"exit code {done.returncode}"
+    raise (UnansweredError if _LATER.search(said) else SlurmError)(f"{program}: {said}")
+
+
+def _listed(line: str) -> Listed:
+    job, state, reason, start, nodes, name, comment = line.split("|", 6)
+    comment = "" if comment == "(null)" else comment
+    return Listed(job, state, "" if reason == "None" else reason, _unix(start), _nodes(nodes), name, comment)
+
+
+def _nodes(text: str) -> str:
+    return "" if text in {"(null)", "None assigned", "n/a"} else text
+
+
+def _unix(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:  # N/A
+        return None

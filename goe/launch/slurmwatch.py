@@ -1,0 +1,269 @@
+"""What became of a queue's jobs: asked of Slurm in one call for all, seldom, and written into the runs' directories.
+
+    squeue ──► slurm.json of each job that changed ──► who waits why, where a run is, when it is to start
+           └─► a job that is over and left no word ──► its attempt's exit.json, in the supervisor's stead
+
+Whether a run goes on is seen in its directory; Slurm only has to be asked about jobs that wait, and about those that
+say nothing more. A job is buried only some time after Slurm called it over, because the word of its supervisor may
+reach this machine late over a shared file system, and never while its heartbeat goes on. All waiting is measured by
+this machine's monotonic clock, so that no two clocks are compared.
+"""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from goe.core.cause import job_cause
+from goe.core.errors import EXIT_STOPPED, RunError
+from goe.core.overview import RunView
+from goe.core.records import Exit
+from goe.core.rundir import Attempt, RunDir, write_json
+from goe.core.slurm import ENDED, VANISHED, SlurmJob
+from goe.core.stamp import Stamp, stamp_of
+from goe.core.state import RunState
+from goe.launch.slurm import close, read_comment
+from goe.launch.slurmclient import Listed, SlurmError, ended_jobs, list_jobs
+
+SOON_S, SELDOM_S = 10.0, 30.0
+"""Between two calls: while things change, and at most while nothing does."""
+PATIENCE_S = 120.0
+"""At most between two calls while Slurm doesn't answer."""
+SETTLE_S = 90.0
+"""From when Slurm calls a job over to its burial: longer than a file system's attribute cache (NFS: 60 s)."""
+RENEW_S = 300.0
+"""Age at which what Slurm says of a job at work is written again, though nothing changed."""
+_GROWTH = 1.5
+_LOG_TAIL = 4096
+
+
+class _Silent(Struct):
+    """A job that is over, or that nobody knows any more, and what its run shows meanwhile."""
+
+    since: float
+    beat: Stamp | None
+    missing: bool
+
+
+class _Open(Struct, frozen=True):
+    """A run with a job that is not over."""
+
+    run: RunDir
+    job: SlurmJob
+    claimed: int
+    """Its attempts before Slurm was asked: one that waits in the answer and had begun by then was put back."""
+
+
+class SlurmWatch:
+    """Follows the jobs of one folder of runs."""
+
+    def __init__(
+        self,
+        runs: Path,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], float] = time.time,
+        settle: float = SETTLE_S,
+    ) -> None:
+        self.runs = runs
+        self._clock, self._now, self._settle = clock, now, settle
+        self._pause = SOON_S
+        self._next = 0.0
+        self._adopted = False
+        self._silent: dict[str, _Silent] = {}
+        self.problem = ""
+        """Why Slurm could not be asked the last time; empty if it could."""
+
+    def hurry(self) -> None:
+        """Something was submitted: ask soon."""
+        self._pause = SOON_S
+        self._next = min(self._next, self._clock() + SOON_S)
+
+    def back_off(self, problem: str) -> None:
+        """Slurm doesn't answer: leave it alone for a while."""
+        self.problem = problem
+        self._pause = min(PATIENCE_S, self._pause * 2)
+        self._next = self._clock() + self._pause * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+    def poll(self, views: Iterable[RunView]) -> bool:
+        """Ask if it is time to and there is something to ask; whether Slurm was asked and answered.
+
+        `views` are the runs as they were seen last. The first call also finds jobs that a queue submitted before it
+        was killed and could not write down.
+        """
+        if self._clock() < self._next:
+            return False
+        open_jobs = dict(_open(views))
+        if not open_jobs and self._adopted and not self.problem:
+            return False
+        try:
+            changed = self._take(open_jobs, list_jobs())
+        except SlurmError as error:
+            self.back_off(str(error))
+            return False
+        self.problem, self._adopted = "", True
+        self._pause = SOON_S if changed else min(SELDOM_S, self._pause * _GROWTH)
+        self._next = self._clock() + self._pause
+        return True
+
+    def _take(self, open_jobs: Mapping[str, _Open], listed: list[Listed]) -> bool:
+        changed = False
+        known = {one.job: one for one in listed}
+        adopted = {run.run_id: (run, job) for run, job in self._adopt(open_jobs, listed)}
+        for run, job in adopted.values():
+            write_json(run.slurm_file, job, durable=False)
+        left = {run_id: found for run_id, found in open_jobs.items() if run_id not in adopted}
+        told = {run_id: _mine(each.run, known.get(each.job.job)) for run_id, each in left.items()}
+        missing = [left[run_id].job.job for run_id, one in told.items() if one is None]
+        accounts = (ended_jobs(missing) or {}) if missing else {}
+        for run_id, each in left.items():
+            one = told[run_id] or _mine(each.run, accounts.get(each.job.job))
+            with contextlib.suppress(RunError, OSError):  # of one run; it is shown as broken
+                changed |= self._follow(each, one)
+        for gone in self._silent.keys() - {each.job.job for each in left.values()}:
+            del self._silent[gone]
+        return changed or bool(adopted)
+
+    def _adopt(self, open_jobs: Mapping[str, _Open], listed: list[Listed]) -> Iterator[tuple[RunDir, SlurmJob]]:
+        """Jobs of runs of this folder that nobody wrote down, unless the one that was is still to come to something."""
+        folder = self.runs.resolve()
+        live = {one.job for one in listed if one.state not in ENDED}
+        for one in listed:
+            known = read_comment(one.comment)
+            if one.job not in live or known is None or Path(known[1]).parent != folder:
+                continue
+            number, run = known[0], RunDir(self.runs / Path(known[1]).name)
+            old = open_jobs.get(run.run_id)
+            if (old is None or old.job.job not in live) and self._is_unknown(run, one, number):
+                now = self._now()
+                yield run, _told(SlurmJob(job=one.job, attempt=number, submitted=now, seen=now), one, now)
+
+    def _is_unknown(self, run: RunDir, one: Listed, number: int) -> bool:
+        """Whether a job is to make a run's attempt, or makes it, and isn't the one that is written down."""
+        try:
+            written, newest = run.job(), run.attempt()
+            if not run.path.is_dir() or (written is not None and written.job == one.job):
+                return False
+            return newest is None or newest.number < number or newest.launch().job == one.job
+        except RunError:
+            return False
+
+    def _follow(self, each: _Open, one: Listed | None) -> bool:
+        """Write down what is new of one job; whether anything was."""
+        run, job = each.run, each.job
+        if one is None or one.state in ENDED:
+            return self._end(run, job, one)
+        self._silent.pop(job.job, None)
+        now = self._now()
+        new = _told(job, one, now)
+        if each.claimed >= job.attempt and run.numbered(each.claimed).launch().job == job.job:
+            new = replace(new, attempt=each.claimed + 1 if new.waits else each.claimed)
+        same = replace(new, seen=job.seen) == job
+        if not same or (not new.waits and now - job.seen > RENEW_S):
+            write_json(run.slurm_file, new, durable=False)
+        return not same
+
+    def _end(self, run: RunDir, job: SlurmJob, one: Listed | None) -> bool:
+        """See to a job that is over, or that Slurm doesn't know: nothing is decided before the word had its time."""
+        attempt = _begun(run, job)
+        ended = attempt.exit() if attempt is not None else None
+        if one is not None and one.state == "CANCELLED" and (ended is None or ended.cause):
+            run.held_file.touch()  # somebody's wish, as `goe cancel` is
+        if ended is not None and (one is not None or ended.cause != "preempted"):
+            return self._close(run, job, one)
+        beat = stamp_of(attempt.status_file) if attempt is not None else None
+        silent = self._silent.get(job.job)
+        if silent is None or silent.beat != beat or silent.missing != (one is None):
+            if silent is not None and one is not None and attempt is not None:
+                attempt.request_stop()  # Slurm gave it up, perhaps with its node, but it goes on
+            self._silent[job.job] = _Silent(self._clock(), beat, one is None)
+            return True
+        if self._clock() - silent.since < self._settle:
+            return True
+        if ended is None:
+            self._bury(run, job, one, attempt)
+        return self._close(run, job, one)
+
+    def _close(self, run: RunDir, job: SlurmJob, one: Listed | None) -> bool:
+        self._silent.pop(job.job, None)
+        last = _told(job, one, self._now()) if one is not None else replace(job, state=VANISHED, reason="")
+        write_json(run.slurm_file, replace(last, over=True), durable=False)
+        return True
+
+    def _bury(self, run: RunDir, job: SlurmJob, one: Listed | None, attempt: Attempt | None) -> None:
+        """Write the exit of an attempt whose supervisor can't any more, or never could."""
+        now = self._now()
+        state = one.state if one is not None else VANISHED
+        cause = job_cause(state, started=attempt is not None)
+        ended = Exit(
+            code=EXIT_STOPPED if cause is None else None,
+            signal=None,
+            started=attempt.launch().started if attempt is not None else now,
+            ended=now,
+            peak_memory=0,
+            cause=cause or "",
+            said=_epitaph(run, job, one, started=attempt is not None),
+        )
+        if attempt is not None:
+            attempt.bury(ended)
+        else:
+            close(run, job, max(job.attempt, run.attempt_count() + 1), ended)
+
+
+def _open(views: Iterable[RunView]) -> Iterator[tuple[str, _Open]]:
+    for view in views:
+        if view.job is not None and not view.job.over and view.state is not RunState.DONE:
+            with contextlib.suppress(RunError):
+                yield view.run_id, _Open(view.run, view.job, view.run.attempt_count())
+
+
+def _told(job: SlurmJob, one: Listed, now: float) -> SlurmJob:
+    new = replace(job, state=one.state, reason=one.reason, nodes=one.nodes, seen=now)
+    return replace(new, start=one.start if new.waits else None)
+
+
+def _mine(run: RunDir, one: Listed | None) -> Listed | None:
+    """The job, unless it is somebody else's: on a cluster that was set up anew, ids begin again."""
+    if one is None:
+        return None
+    known = read_comment(one.comment)
+    same = Path(known[1]) == run.path.resolve() if known is not None else one.name == run.run_id
+    return one if same else None
+
+
+def _begun(run: RunDir, job: SlurmJob) -> Attempt | None:
+    """The attempt that the job is at, or was; None if it has yet to begin the one that it is to make."""
+    attempt = run.attempt()
+    if attempt is None or attempt.number < job.attempt or attempt.launch().job != job.job:
+        return None
+    return attempt
+
+
+def _epitaph(run: RunDir, job: SlurmJob, one: Listed | None, *, started: bool) -> str:
+    """What is known of the end, and what to do."""
+    if one is None:
+        when = "while it was at work" if started else "before it had started"
+        return (
+            f"Slurm doesn't know job {job.job} any more, {when}; a queue starts the run again while it has retries left"
+        )
+    reason = f" ({one.reason})" if one.reason else ""
+    ended = f"job {job.job} ended as {one.state}{reason}"
+    if started:
+        return f"{ended} on {one.nodes or 'its node'} and left no exit code"
+    if one.state in {"COMPLETED", "FAILED"}:
+        words = _last_words(run, job)
+        seen = f": {words}" if words else f"; is {run.path.resolve()} there, and may it be written?"
+        return f"{ended} on {one.nodes or 'its node'} before goe had started there{seen}"
+    return f"{ended} before it had started"
+
+
+def _last_words(run: RunDir, job: SlurmJob) -> str:
+    """The last line that a job printed before goe came so far as to write the run's log."""
+    with contextlib.suppress(OSError):
+        text = (run.path / f"slurm-{job.job}.out").read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
+        return text.splitlines()[-1] if text else ""
+    return ""

@@ -1,0 +1,773 @@
+"""Runs as jobs of Slurm, with clients that say what a test scripts: submission, states, ends, and what may go wrong."""
+
+import itertools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from fake_slurm import FakeSlurm, installed
+from msgspec.structs import replace
+
+from goe.core.config import complete
+from goe.core.errors import EXIT_STOPPED, ConfigError
+from goe.core.jobs import Job, JobOptions, Retry
+from goe.core.overview import RunView, view_run
+from goe.core.process import ProcessId
+from goe.core.queuefile import QueueOptions, load_queue
+from goe.core.records import Exit, Launch, Status
+from goe.core.report import describe, job_text
+from goe.core.rundir import Attempt, RunDir, write_json
+from goe.core.slurm import SlurmRequest
+from goe.core.state import RunState
+from goe.launch import slurmclient
+from goe.launch.base import LaunchError
+from goe.launch.control import cancel
+from goe.launch.events import Event
+from goe.launch.launchers import is_job, places_for, stop
+from goe.launch.look import Look
+from goe.launch.plan import Plan, Stand
+from goe.launch.queueloop import Runner
+from goe.launch.retry import read_past
+from goe.launch.slurm import SlurmLauncher, SlurmSlot, SlurmSlots
+from goe.launch.slurmclient import UnansweredError
+from goe.launch.slurmwatch import SETTLE_S, SlurmWatch
+
+ELSEWHERE = ProcessId(pid=1, start="1", boot="another", host="n1")
+NOW = 1_900_000_000.0
+USUAL = SlurmRequest()
+
+
+@pytest.fixture
+def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
+    return installed(tmp_path / "slurm", monkeypatch)
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDir:
+    return made(tmp_path)
+
+
+def made(folder: Path, seed: int = 1) -> RunDir:
+    config = complete({"experiment": "a", "seed": seed, "dataset": "digits"}, lambda *_: None)
+    assert config is not None
+    return RunDir.create(folder / "runs", config)
+
+
+class Lookout(SlurmWatch):
+    """A watch whose time a test moves."""
+
+    def __init__(self, runs: Path) -> None:
+        self.at = 0.0
+        super().__init__(runs, clock=lambda: self.at, now=lambda: NOW + self.at)
+
+    def ask(self, *runs: RunDir, later: float = 200.0) -> bool:
+        """Poll after so many seconds."""
+        self.at += later
+        return self.poll(view_run(run) for run in runs)
+
+
+@pytest.fixture
+def watch(run: RunDir) -> Lookout:
+    return Lookout(run.path.parent)
+
+
+def submitted(run: RunDir, request: SlurmRequest = USUAL, *, attempt: int = 1) -> str:
+    assert SlurmLauncher().launch(run, SlurmSlot(request=request), attempt=attempt)
+    job = run.job()
+    assert job is not None
+    return job.job
+
+
+def begun(run: RunDir, job: str, *, attempt: int = 1, epoch: int = 1) -> Attempt:
+    """The attempt as a supervisor on a node claims it, its worker at work."""
+    claimed = run.claim(Launch(attempt=attempt, launcher="slurm", supervisor=ELSEWHERE, job=job, started=time.time()))
+    assert claimed is not None
+    beat(claimed, epoch)
+    return claimed
+
+
+def beat(attempt: Attempt, epoch: int = 1) -> None:
+    write_json(attempt.status_file, Status(phase="training", epoch=epoch, epochs=9, updated=time.time()))
+
+
+def left(attempt: Attempt, *, code: int | None = 1, signal: int | None = None, cause: str = "bug") -> None:
+    """The supervisor's last word."""
+    now = time.time()
+    write_json(
+        attempt.exit_file, Exit(code=code, signal=signal, started=now - 9, ended=now, peak_memory=1, cause=cause)
+    )
+
+
+def state(run: RunDir) -> RunState:
+    return view_run(run).state
+
+
+# Submission
+
+
+def test_a_submitted_run_waits_and_says_why_and_until_when(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    view = view_run(run)
+    assert (view.state, view.attempt, view.launch, view.needs_start) == (RunState.PENDING, 0, None, False)
+    assert is_job(view)
+    slurm.say(job, "PENDING", "Resources", start="1900003600")
+    assert watch.ask(run)
+    found = run.job()
+    assert found is not None
+    assert (found.reason, found.start, found.seen) == ("Resources", 1_900_003_600.0, NOW + 200)
+    assert job_text(found).startswith("job 101 waits (Resources), expected to start 20")
+    assert f"slurm      {job_text(found)}" in describe(view_run(run))
+
+
+def test_the_script_runs_the_supervisor_in_the_shells_place(tmp_path: Path, slurm: FakeSlurm) -> None:
+    run = made(tmp_path / "it's 100% odd")
+    request = SlurmRequest(
+        partition="gpu", account="lab", qos="high", time="1-12", gres="gpu:a100", constraint="fast", cpus=8,
+        memory="16G", lead=300, directives=("--exclude=n7",), setup=("module load cuda",),
+    )  # fmt: skip
+    assert SlurmLauncher().launch(run, SlurmSlot(request=request, gpu_count=2), attempt=3)
+    lines = slurm.script("101").splitlines()
+    assert lines[:2] == ["#!/bin/bash", "module load cuda"]
+    assert lines[2].startswith("exec ")
+    assert lines[2].endswith(" 3 300")
+    assert "goe.launch.slurmnode" in lines[2]
+    asked = slurm.calls[-1]
+    for option in (
+        "--partition=gpu", "--account=lab", "--qos=high", "--time=1-12", "--gres=gpu:a100:2", "--constraint=fast",
+        "--cpus-per-task=8", "--mem=16G", "--signal=B:USR1@300", "--requeue", "--open-mode=append", "--exclude=n7",
+        "100%% odd",
+    ):  # fmt: skip
+        assert option in asked
+    assert asked.index("--exclude") > asked.index("--mem")
+
+
+def test_without_gpus_and_lead_nothing_is_asked_for_them(run: RunDir, slurm: FakeSlurm) -> None:
+    submitted(run, SlurmRequest(gres="", lead=0))
+    assert "--gres" not in slurm.calls[-1]
+    assert "--signal" not in slurm.calls[-1]
+
+
+def test_an_experiments_request_comes_before_the_queues(slurm: FakeSlurm) -> None:
+    usual = SlurmRequest(partition="gpu", time="60", directives=("--exclude=n7",))
+    slots = SlurmSlots(QueueOptions(launcher="slurm", slurm=usual))
+    given = slots.take(JobOptions(gpu_count=2, slurm=SlurmRequest(time="120", directives=())), [])
+    assert given is not None
+    assert given.request == SlurmRequest(partition="gpu", time="120", directives=())
+    assert given.gpu_count == 2
+
+
+def test_no_more_jobs_than_allowed(tmp_path: Path, slurm: FakeSlurm) -> None:
+    slots = places_for(QueueOptions(launcher="slurm", max_jobs=2))
+    runs = [made(tmp_path, seed) for seed in (1, 2)]
+    submitted(runs[0])
+    assert slots.take(JobOptions(), [view_run(runs[0])])
+    submitted(runs[1])
+    views = [view_run(run) for run in runs]
+    assert slots.take(JobOptions(), views) is None
+    assert slots.why(JobOptions(), views) == "at most 2 jobs at once (max-jobs); 2 are in Slurm"
+
+
+# Bad input
+
+
+def test_without_sbatch_on_path_no_queue_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ConfigError, match=r'launcher = "slurm": sbatch: not found on PATH; .* login nodes'):
+        places_for(QueueOptions(launcher="slurm"))
+
+
+def test_gpus_are_not_named_where_slurm_chooses_them(slurm: FakeSlurm) -> None:
+    with pytest.raises(ConfigError, match=r'gpus: with launcher = "slurm" Slurm chooses'):
+        places_for(QueueOptions(launcher="slurm", gpus=(0,)))
+    with pytest.raises(ConfigError, match=r"--gpus: with launcher"):
+        places_for(QueueOptions(launcher="slurm"), ["0"])
+
+
+REFUSALS = {
+    "sbatch: error: invalid partition specified: nope\nsbatch: error: Batch job submission failed: Invalid partition "
+    "name specified": "sinfo` lists the partitions: correct slurm.partition",
+    "sbatch: error: Batch job submission failed: Invalid account or account/partition combination specified": "account",
+    "sbatch: error: Invalid generic resource (gres) specification": 'correct slurm.gres, "" asks for none',
+    "sbatch: error: Batch job submission failed: Requested time limit is invalid (missing or exceeds some limit)": "",
+}
+
+
+@pytest.mark.parametrize(("said", "advice"), REFUSALS.items())
+def test_a_rejected_submission_says_slurms_words(run: RunDir, slurm: FakeSlurm, said: str, advice: str) -> None:
+    slurm.told("refuse", said)
+    with pytest.raises(LaunchError) as caught:
+        submitted(run)
+    words = said.splitlines()[-1].removeprefix("sbatch: error: ")
+    assert words in str(caught.value)
+    assert advice in str(caught.value)
+    assert run.run_id in str(caught.value)
+    assert state(run) is RunState.QUEUED
+
+
+BUSY = (
+    "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
+    "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
+    "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates accounting",
+)
+
+
+@pytest.mark.parametrize("said", BUSY)
+def test_what_passes_by_itself_is_no_refusal(run: RunDir, slurm: FakeSlurm, said: str) -> None:
+    slurm.told("refuse", said)
+    with pytest.raises(UnansweredError):
+        submitted(run)
+
+
+def test_a_client_that_hangs_is_given_up(run: RunDir, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slurmclient, "TIMEOUT_S", 0.2)
+    slurm.told("hang", "")
+    with pytest.raises(UnansweredError, match=r"squeue: no answer within 0\.2 s; is the Slurm controller up"):
+        slurmclient.list_jobs()
+
+
+def test_settings_are_checked_with_their_lines(tmp_path: Path) -> None:
+    path = tmp_path / "experiments.toml"
+    path.write_text(
+        '[queue]\nlauncher = "slurm"\n[queue.slurm]\npartitoin = "gpu"\ntime = "2 hours"\nmemory = "lots"\n'
+        'directives = ["--exclude=n7", "exclusive", "--output=x"]\n[defaults]\ndataset = "digits"\n'
+        '[[experiment]]\nname = "a"\n[experiment.slurm]\ntime = "x"\n'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_queue(path)
+    said = str(caught.value)
+    assert f'{path}:4: slurm: unknown key "partitoin" (did you mean "partition"?)' in said
+    assert f'{path}:5: slurm.time: "2 hours" is no time limit of Slurm' in said
+    assert f'{path}:6: slurm.memory: "lots"' in said
+    assert f'{path}:7: slurm.directives: "exclusive" is no option of sbatch' in said
+    assert f'{path}:7: slurm.directives: "--output=x": goe itself sets --output' in said
+    assert f'{path}:13: slurm.time: "x" is no time limit' in said
+
+
+# What Slurm says of jobs
+
+
+@pytest.mark.parametrize("waiting", ["PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT"])
+def test_whatever_waits_is_pending(run: RunDir, slurm: FakeSlurm, watch: Lookout, waiting: str) -> None:
+    slurm.say(submitted(run), waiting, "JobHeldUser")
+    watch.ask(run)
+    assert state(run) is RunState.PENDING
+
+
+def test_a_job_whose_supervisor_has_not_claimed_yet_starts(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    slurm.say(submitted(run), "RUNNING", nodes="n1")
+    watch.ask(run)
+    assert state(run) is RunState.STARTING
+    begun(run, "101")
+    assert state(run) is RunState.RUNNING
+    view = view_run(run)
+    assert view.launch is not None
+    assert (view.launch.job, view.attempt) == ("101", 1)
+
+
+ENDS = {
+    "NODE_FAIL": (RunState.LOST, "lost"),
+    "BOOT_FAIL": (RunState.LOST, "lost"),
+    "OUT_OF_MEMORY": (RunState.FAILED, "out-of-memory"),
+    "TIMEOUT": (RunState.FAILED, "preempted"),
+    "PREEMPTED": (RunState.FAILED, "preempted"),
+    "FAILED": (RunState.LOST, "lost"),
+    "COMPLETED": (RunState.LOST, "lost"),
+    "CANCELLED": (RunState.STOPPED, ""),
+}
+
+
+@pytest.mark.parametrize(("said", "expected"), ENDS.items())
+def test_a_job_that_left_no_word_is_buried_after_a_while(
+    run: RunDir, slurm: FakeSlurm, watch: Lookout, said: str, expected: tuple[RunState, str]
+) -> None:
+    job = submitted(run)
+    begun(run, job)
+    slurm.say(job, said, nodes="n1")
+    watch.ask(run)
+    assert state(run) is RunState.RUNNING  # its word may be on its way
+    watch.ask(run, later=SETTLE_S + 1)
+    view = view_run(run)
+    assert view.exit is not None
+    assert (view.state, view.exit.cause) == expected
+    assert view.exit.said == f"job 101 ended as {said} on n1 and left no exit code"
+    assert view.held == (said == "CANCELLED")  # somebody's wish
+    assert view.needs_start == (said != "CANCELLED")
+    found = run.job()
+    assert found is not None
+    assert found.over
+
+
+NEVER = {**ENDS, "FAILED": (RunState.FAILED, "user"), "COMPLETED": (RunState.FAILED, "user")}
+
+
+@pytest.mark.parametrize(("said", "expected"), NEVER.items())
+def test_a_job_that_never_came_to_its_attempt_leaves_one_that_says_why(
+    run: RunDir, slurm: FakeSlurm, watch: Lookout, said: str, expected: tuple[RunState, str]
+) -> None:
+    job = submitted(run)
+    slurm.say(job, said)
+    watch.ask(run)
+    watch.ask(run, later=SETTLE_S + 1)
+    view = view_run(run)
+    assert view.exit is not None
+    assert (view.state, view.exit.cause, view.attempt) == (*expected, 1)
+    # The job, should it start after all, finds its attempt made.
+    assert run.claim(Launch(attempt=1, launcher="slurm", supervisor=ELSEWHERE, job=job, started=1.0)) is None
+
+
+def test_a_folder_that_is_not_there_on_the_node(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    slurm.say(job, "FAILED", "RaisedSignal:53", nodes="n2")
+    watch.ask(run)
+    watch.ask(run)
+    problem = view_run(run).problem
+    assert problem == (
+        f"job 101 ended as FAILED (RaisedSignal:53) on n2 before goe had started there; is {run.path} there, "
+        "and may it be written?"
+    )
+
+
+def test_what_a_job_printed_before_it_died_is_told(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    (run.path / f"slurm-{job}.out").write_text("/opt/python: No module named goe.launch.slurmnode\n")
+    slurm.say(job, "FAILED", "NonZeroExitCode", nodes="n2")
+    watch.ask(run)
+    watch.ask(run)
+    assert str(view_run(run).problem).endswith(": /opt/python: No module named goe.launch.slurmnode")
+
+
+# Word that comes late, clocks that differ
+
+
+def test_a_true_exit_that_arrives_late_stands(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    attempt = begun(run, job)
+    slurm.say(job, "COMPLETED")
+    watch.ask(run)
+    watch.ask(run, later=SETTLE_S - 10)
+    left(attempt, code=0, cause="")  # 80 s after the job's end, by way of the file server
+    watch.ask(run, later=20)
+    assert state(run) is RunState.DONE
+    exit_ = attempt.exit()
+    assert exit_ is not None
+    assert exit_.said == ""
+
+
+def test_a_queue_never_writes_over_a_supervisors_word(run: RunDir) -> None:
+    attempt = begun(run, "1")
+    left(attempt, code=0, cause="")
+    assert not attempt.bury(Exit(code=None, signal=None, started=1, ended=2, peak_memory=0, cause="lost"))
+    assert state(run) is RunState.DONE
+    assert [path.name for path in attempt.path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_run_that_goes_on_is_never_buried(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    attempt = begun(run, job)
+    slurm.say(job, "NODE_FAIL")
+    for step in range(5):
+        beat(attempt, step)
+        os.utime(attempt.status_file, ns=(step * 10**9, step * 10**9))
+        watch.ask(run)
+        assert view_run(run).state.is_live
+    assert attempt.stop_requested  # Slurm gave it up, so it is asked to end
+    watch.ask(run)
+    assert state(run) is RunState.LOST
+
+
+@pytest.mark.parametrize("skew", [-90.0, 90.0])
+def test_clocks_that_differ_change_nothing(run: RunDir, slurm: FakeSlurm, watch: Lookout, skew: float) -> None:
+    job = submitted(run)
+    claimed = run.claim(Launch(attempt=1, launcher="slurm", supervisor=ELSEWHERE, job=job, started=time.time() + skew))
+    assert claimed is not None
+    write_json(claimed.status_file, Status(phase="training", epoch=1, epochs=9, updated=time.time() + skew))
+    slurm.say(job, "RUNNING", nodes="n1")
+    watch.ask(run)
+    assert state(run) is RunState.RUNNING
+    now = time.time() + skew
+    write_json(claimed.exit_file, Exit(code=0, signal=None, started=now, ended=now + 1, peak_memory=1))
+    assert state(run) is RunState.DONE
+
+
+def test_a_silent_heartbeat_is_no_loss_while_slurm_says_it_runs(run: RunDir, slurm: FakeSlurm) -> None:
+    job = submitted(run)
+    attempt = begun(run, job)
+    old = time.time() - 2000
+    write_json(attempt.launch_file, replace(attempt.launch(), started=old))
+    write_json(attempt.status_file, Status(phase="training", epoch=1, epochs=9, updated=old))
+    slurm.say(job, "RUNNING", nodes="n1")
+    SlurmWatch(run.path.parent).poll([view_run(run)])
+    assert state(run) is RunState.RUNNING
+    found = run.job()
+    assert found is not None
+    write_json(run.slurm_file, replace(found, seen=old))  # nobody has asked Slurm for long
+    view = view_run(run)
+    assert (view.state, view.needs_start) == (RunState.LOST, False)
+
+
+# Jobs that the controller doesn't know
+
+
+def test_a_job_that_vanished_before_it_started(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    slurm.forget(submitted(run))
+    watch.ask(run)
+    assert state(run) is RunState.PENDING  # a controller that starts anew may not know it yet
+    watch.ask(run, later=SETTLE_S + 1)
+    view = view_run(run)
+    assert (view.state, view.needs_start) == (RunState.LOST, True)
+    assert "Slurm doesn't know job 101 any more, before it had started" in str(view.problem)
+
+
+def test_a_job_that_comes_back_is_not_lost(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    text = (slurm.folder / "jobs" / job).read_text()
+    slurm.forget(job)
+    watch.ask(run)
+    (slurm.folder / "jobs" / job).write_text(text)
+    watch.ask(run)
+    slurm.forget(job)
+    watch.ask(run)
+    assert state(run) is RunState.PENDING
+
+
+def test_the_accounts_know_what_the_controller_forgot(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    begun(run, job)
+    slurm.forget(job)
+    slurm.account(job, "OUT_OF_MEMORY", name=run.run_id)
+    watch.ask(run)
+    watch.ask(run)
+    view = view_run(run)
+    assert view.exit is not None
+    assert (view.state, view.exit.cause) == (RunState.FAILED, "out-of-memory")
+
+
+def test_the_accounts_are_asked_once_for_all_and_only_about_what_is_missing(tmp_path: Path, slurm: FakeSlurm) -> None:
+    runs = [made(tmp_path, seed) for seed in range(1, 6)]
+    jobs = [submitted(run) for run in runs]
+    watch = Lookout(tmp_path / "runs")
+    watch.ask(*runs)
+    assert slurm.count("sacct") == 0
+    for job in jobs[:3]:
+        slurm.forget(job)
+    watch.ask(*runs)
+    assert slurm.count("sacct") == 1
+    assert f"--jobs={','.join(jobs[:3])} " in slurm.calls[-1]
+
+
+def test_ids_of_a_fresh_cluster_are_not_mistaken(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    begun(run, job)
+    slurm.know(job, "RUNNING", name="somebody-elses", comment="theirs")
+    watch.ask(run)
+    watch.ask(run)
+    assert state(run) is RunState.LOST
+
+
+def test_a_cluster_that_drops_comments_still_knows_runs_by_name(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    slurm.know(submitted(run), "RUNNING", name=run.run_id)
+    watch.ask(run)
+    assert state(run) is RunState.STARTING
+
+
+# Asking
+
+
+def test_one_call_for_all_and_a_growing_pause(tmp_path: Path, slurm: FakeSlurm) -> None:
+    runs = [made(tmp_path, seed) for seed in range(1, 21)]
+    for run in runs:
+        submitted(run)
+    watch = Lookout(tmp_path / "runs")
+    asked = [watch.at for _ in range(300) if watch.ask(*runs, later=1.0)]
+    assert slurm.count("squeue") == len(asked)
+    pauses = [after - before for before, after in itertools.pairwise(asked)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] >= 10
+    assert pauses[-1] == 30
+    assert slurm.count("sacct") == slurm.count("scontrol") == 0
+
+
+def test_nothing_is_asked_without_jobs(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    assert watch.ask(run)  # once, for jobs that nobody wrote down
+    for _ in range(5):
+        assert not watch.ask(run)
+    assert slurm.count("squeue") == 1
+
+
+def test_a_controller_that_is_down_is_left_alone_and_no_run_suffers(
+    run: RunDir, slurm: FakeSlurm, watch: Lookout
+) -> None:
+    job = submitted(run)
+    slurm.told("down", "slurm_load_jobs error: Unable to contact slurm controller (connect failure)\n")
+    for _ in range(3600):
+        watch.ask(run, later=1.0)
+    assert "Unable to contact slurm controller" in watch.problem
+    assert slurm.count("squeue") < 60
+    assert state(run) is RunState.PENDING
+    slurm.told("down", None)
+    slurm.say(job, "RUNNING", nodes="n1")
+    watch.ask(run)
+    assert (watch.problem, state(run)) == ("", RunState.STARTING)
+
+
+# Adoption
+
+
+def test_a_job_whose_id_nobody_wrote_down_is_adopted(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    submitted(run)
+    run.slurm_file.unlink()  # the queue was killed right after sbatch
+    assert state(run) is RunState.QUEUED
+    watch.ask(run)
+    assert state(run) is RunState.PENDING
+    found = run.job()
+    assert found is not None
+    assert (found.job, found.attempt) == ("101", 1)
+
+
+def test_jobs_of_another_folder_are_left_alone(run: RunDir, slurm: FakeSlurm, watch: Lookout, tmp_path: Path) -> None:
+    slurm.know("7", "PENDING", name=run.run_id, comment=f"goe:1:{tmp_path}/others/{run.run_id}")
+    slurm.know("8", "PENDING", name="x", comment="goe:1:/somewhere")
+    slurm.know("9", "PENDING", name="x", comment="goe:x")
+    watch.ask(run)
+    assert run.job() is None
+
+
+def test_what_goe_gave_up_is_not_adopted_again(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    submitted(run)
+    slurm.told("down", "no\n")
+    stop(run)  # Slurm does not even hear of it
+    slurm.told("down", None)
+    watch.ask(run)
+    assert state(run) is RunState.STOPPED
+
+
+# Stopping
+
+
+def test_a_waiting_run_is_cancelled_and_its_job_can_do_no_harm(run: RunDir, slurm: FakeSlurm) -> None:
+    job = submitted(run)
+    stop(run)
+    view = view_run(run)
+    assert view.exit is not None
+    assert (view.state, view.exit.code, slurm.calls[-1]) == (RunState.STOPPED, EXIT_STOPPED, f"scancel {job}")
+    assert run.claim(Launch(attempt=1, launcher="slurm", supervisor=ELSEWHERE, job=job, started=1.0)) is None
+
+
+def test_a_run_at_work_is_asked_and_then_told_through_its_supervisor(run: RunDir, slurm: FakeSlurm) -> None:
+    job = submitted(run)
+    attempt = begun(run, job)
+    stop(run)
+    assert attempt.stop_requested
+    assert slurm.count("scancel") == 0
+    stop(run, force=True)
+    assert slurm.calls[-1] == f"scancel --batch --signal=TERM {job}"
+
+
+def test_cancelling_holds_and_ends(run: RunDir, slurm: FakeSlurm) -> None:
+    submitted(run)
+    said: list[str] = []
+    assert cancel([run], 1.0, lambda _, text: said.append(text))
+    view = view_run(run)
+    assert (view.state, view.held) == (RunState.STOPPED, True)
+
+
+# Going on
+
+
+def turned_back(run: RunDir, job: str, number: int, epoch: int) -> Attempt:
+    attempt = begun(run, job, attempt=number, epoch=epoch)
+    left(attempt, code=EXIT_STOPPED, cause="preempted")
+    return attempt
+
+
+def test_a_run_put_back_into_slurms_queue_is_pending_not_failed(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    slurm.say(job, "RUNNING", nodes="n1")
+    watch.ask(run)
+    turned_back(run, job, 1, 3)
+    assert state(run) is RunState.STARTING  # until Slurm says what becomes of it
+    slurm.say(job, "PENDING", "BeginTime")
+    watch.ask(run)
+    assert state(run) is RunState.PENDING
+    begun(run, job, attempt=2)
+    assert state(run) is RunState.RUNNING
+    slurm.say(job, "RUNNING", nodes="n2")
+    watch.ask(run)
+    assert (state(run), view_run(run).attempt) == (RunState.RUNNING, 2)
+
+
+def test_a_node_that_failed_and_whose_job_waits_again(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    begun(run, job)
+    slurm.say(job, "PENDING", "BeginTime")
+    watch.ask(run)
+    assert state(run) is RunState.PENDING
+    stop(run)
+    assert (state(run), view_run(run).attempt) == (RunState.STOPPED, 2)
+
+
+def test_turns_that_got_further_are_no_failures(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    for number in range(1, 6):
+        turned_back(run, job, number, 2 * number)
+    slurm.say(job, "COMPLETED")
+    watch.ask(run)
+    view = view_run(run)
+    assert view.state is RunState.FAILED
+    past = read_past(run, view.attempt)
+    assert (past.causes, past.cut_off) == ((), True)
+    queue_jobs = {run.run_id: _job(run)}
+    plan = Plan(queue_jobs, {run.run_id: Look().at(run)}, Retry(preempted=0), now=0.0)
+    assert plan.standings()[run.run_id].stand is Stand.READY
+
+
+def test_turns_that_get_nowhere_are_counted(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    for number in range(1, 4):
+        turned_back(run, job, number, 1)
+    slurm.say(job, "COMPLETED")
+    watch.ask(run)
+    assert read_past(run, 3).causes == ("preempted",) * 3
+    plan = Plan({run.run_id: _job(run)}, {run.run_id: Look().at(run)}, Retry(preempted=2), now=0.0)
+    assert plan.standings()[run.run_id].stand is Stand.OVER
+
+
+def _job(run: RunDir) -> Job:
+    return Job(config=run.config())
+
+
+# The queue
+
+
+QUEUE = """
+[queue]
+launcher = "slurm"
+max-jobs = 2
+retry = { backoff = 0 }
+[defaults]
+dataset = "digits"
+[[experiment]]
+name = "a"
+seeds = [1, 2, 3]
+"""
+
+
+class Cluster:
+    """A Slurm that runs what was submitted, as a test wishes, at each turn of the queue."""
+
+    def __init__(self, fake: FakeSlurm, runs: Path, deed: Callable[[RunDir, str], None]) -> None:
+        self.fake, self.runs, self.deed = fake, runs, deed
+        self.most = 0
+
+    def __call__(self) -> None:
+        """One turn."""
+        views = [view_run(RunDir(path)) for path in self.runs.iterdir() if path.is_dir()]
+        self.most = max(self.most, sum(view.state is RunState.PENDING for view in views))
+        for view in views:
+            if view.job is not None and view.state is RunState.PENDING:
+                self.deed(view.run, view.job.job)
+
+
+def work(tmp_path: Path, slurm: FakeSlurm, deed: Callable[[RunDir, str], None]) -> tuple[bool, list[Event], Cluster]:
+    file = tmp_path / "experiments.toml"
+    file.write_text(QUEUE)
+    events: list[Event] = []
+    runner = Runner(load_queue(file), tmp_path / "runs", report=events.append)
+    cluster = Cluster(slurm, tmp_path / "runs", deed)
+    return runner.run(idle=cluster), events, cluster
+
+
+def test_a_queue_runs_to_its_end_on_a_cluster(tmp_path: Path, slurm: FakeSlurm) -> None:
+    def finish(run: RunDir, job: str) -> None:
+        left(begun(run, job), code=0, cause="")
+        slurm.say(job, "COMPLETED")
+
+    done, events, cluster = work(tmp_path, slurm, finish)
+    assert done
+    assert slurm.count("sbatch") == 3
+    assert cluster.most == 2
+    assert [event.kind for event in events].count("ended") == 3
+
+
+def test_a_rejected_run_is_refused_and_the_queue_goes_on(tmp_path: Path, slurm: FakeSlurm) -> None:
+    slurm.told("refuse", "sbatch: error: invalid partition specified: nope\n")
+    done, events, _ = work(tmp_path, slurm, lambda *_: None)
+    assert not done
+    assert slurm.count("sbatch") == 3
+    said = [event.text for event in events if event.kind == "error"]
+    assert all("invalid partition specified: nope; `sinfo` lists the partitions" in text for text in said)
+
+
+def test_a_controller_that_is_down_delays_and_refuses_nothing(
+    tmp_path: Path, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goe.launch.slurmwatch.SOON_S", 0.2)
+    slurm.told("refuse", BUSY[0])
+
+    def finish(run: RunDir, job: str) -> None:
+        left(begun(run, job), code=0, cause="")
+        slurm.say(job, "COMPLETED")
+
+    turns = []
+    cluster = Cluster(slurm, tmp_path / "runs", finish)
+
+    def idle() -> None:
+        turns.append(1)
+        if len(turns) == 3:
+            slurm.told("refuse", None)
+        cluster()
+
+    file = tmp_path / "experiments.toml"
+    file.write_text(QUEUE)
+    notes: list[Event] = []
+    assert Runner(load_queue(file), tmp_path / "runs", report=notes.append).run(idle=idle)
+    texts = [event.text for event in notes if event.kind == "note"]
+    assert texts[0].endswith("; runs go on, nothing is submitted meanwhile")
+    assert texts[1] == "Slurm answers again"
+
+
+def test_sbatch_that_was_cut_off_leaves_no_second_job(tmp_path: Path, slurm: FakeSlurm) -> None:
+    runs = tmp_path / "runs"
+
+    def finish(run: RunDir, job: str) -> None:
+        left(begun(run, job), code=0, cause="")
+        slurm.say(job, "COMPLETED")
+
+    run = made(tmp_path)
+    submitted(run)
+    run.slurm_file.unlink()
+    done, _, _ = work(tmp_path, slurm, finish)
+    assert done
+    assert slurm.count("sbatch") == 3
+    assert len(list(runs.glob("*/attempts/1"))) == 3
+
+
+def test_a_next_queue_takes_over_what_waits_and_runs(tmp_path: Path, slurm: FakeSlurm) -> None:
+    file = tmp_path / "experiments.toml"
+    file.write_text(QUEUE)
+    first = Runner(load_queue(file), tmp_path / "runs")
+    with pytest.raises(KeyboardInterrupt):
+        first.run(idle=_interrupt)
+    assert slurm.count("sbatch") == 2
+
+    def finish(run: RunDir, job: str) -> None:
+        left(begun(run, job), code=0, cause="")
+        slurm.say(job, "COMPLETED")
+
+    done, events, _ = work(tmp_path, slurm, finish)
+    assert done
+    assert slurm.count("sbatch") == 3
+    assert [event.kind for event in events].count("found") == 2
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_views_need_no_slurm(run: RunDir, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    submitted(run)
+    monkeypatch.setenv("PATH", "/nowhere")
+    view: RunView = view_run(run)
+    assert view.state is RunState.PENDING
