@@ -146,7 +146,7 @@ class QueueDisplay:
             case "started":
                 text = f"started  {view.run_id}"
             case "found":
-                text = f"adopted  {view.run_id}: it runs already"
+                text = f"adopted  {view.run_id}: {event.text or 'it runs already'}"
             case "error" | "note":
                 text = f"error    {view.run_id}: {event.text}"
             case "retry":

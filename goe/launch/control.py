@@ -16,7 +16,7 @@ from goe.core.rundir import Attempt, RunDir
 from goe.core.state import RunState
 from goe.launch.detached import queue_process
 from goe.launch.family import end_family, signal_family
-from goe.launch.launchers import is_job, stop
+from goe.launch.launchers import end_job, is_job, stop
 from goe.launch.local import continue_worker
 from goe.launch.supervisor import GRACE_S
 
@@ -111,7 +111,7 @@ def cancel(runs: Sequence[RunDir], grace: float, say: Callable[[RunDir, str], No
     left = _until_ended(left, STUCK_S, say)
     for run in left:
         attempt = run.attempt()
-        if attempt is not None:  # a supervisor that is itself halted or stuck; a job's may be elsewhere
+        if not end_job(view_run(run)) and attempt is not None:  # a supervisor that is itself halted or stuck
             launch = attempt.launch()
             end_family(launch.worker.pid if launch.worker and is_alive(launch.worker) else None, attempt)
     left = _until_ended(left, STUCK_S, say)

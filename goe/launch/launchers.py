@@ -41,6 +41,16 @@ def stop(run: RunDir, *, force: bool = False) -> None:
     launcher.stop(run, force=force)
 
 
+def end_job(view: RunView) -> bool:
+    """Let Slurm itself end the run's job, whatever its processes do; False if it has none."""
+    if view.job is None or not is_job(view):
+        return False
+    from goe.launch.slurmclient import cancel
+
+    cancel(view.job.job)
+    return True
+
+
 def _slurm() -> Launcher:
     from goe.launch.slurm import SlurmLauncher
 

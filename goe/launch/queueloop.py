@@ -218,7 +218,7 @@ class Runner:
         live = seen.view.is_live
         self._first[run_id] = max(0, seen.view.attempt - live)
         if live:
-            self.report(Event("found", seen.view))
+            self.report(Event("found", seen.view, _waits(seen.view)))
         return seen
 
     # Slurm
@@ -395,8 +395,7 @@ class Runner:
         new = self._look.at(view.run)
         self._keep(run_id, new)
         begun: EventKind = "submitted" if new.view.state is RunState.PENDING else "started"
-        job = new.view.job if begun == "submitted" else None
-        self.report(Event(begun if mine else "found", new.view, job_text(job) if job is not None else ""))
+        self.report(Event(begun if mine else "found", new.view, _waits(new.view)))
         if new.view.lives:
             self._tell_broken(new.view)
         elif not new.view.is_live:
@@ -423,6 +422,11 @@ def _came_to_it(before: RunView, after: RunView) -> bool:
     """Whether the job that was waited for makes its attempt."""
     job, launch = before.job, after.launch
     return job is not None and launch is not None and launch.job == job.job
+
+
+def _waits(view: RunView) -> str:
+    """Which job is waited for, and why; empty for a run that doesn't wait for one."""
+    return job_text(view.job) if view.job is not None and view.state is RunState.PENDING else ""
 
 
 def _marks(view: RunView) -> tuple[RunState, int, bool]:
