@@ -211,7 +211,7 @@ class SlurmWatch:
         if attempt is not None:
             attempt.bury(ended)
         else:
-            close(run, job, max(job.attempt, run.attempt_count() + 1), ended)
+            close(run, job, job.attempt, ended)  # unless another job made it, or this machine sees that only now
 
 
 def _open(views: Iterable[RunView]) -> Iterator[tuple[str, _Open]]:

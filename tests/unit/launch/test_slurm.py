@@ -526,6 +526,38 @@ def test_a_job_whose_id_nobody_wrote_down_is_adopted(run: RunDir, slurm: FakeSlu
     assert (found.job, found.attempt) == ("101", 1)
 
 
+def test_of_two_jobs_the_one_that_came_too_late_changes_nothing(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    first, second = submitted(run), submitted(run)
+    attempt = begun(run, first)
+    slurm.say(first, "RUNNING")
+    slurm.say(second, "COMPLETED")
+    for _ in range(3):
+        watch.ask(run)
+    assert (state(run), run.attempt_count()) == (RunState.RUNNING, 1)
+    found = run.job()
+    assert found is not None
+    assert found.job == first  # the one that runs is followed
+    left(attempt, code=0, cause="")
+    slurm.say(first, "COMPLETED")
+    for _ in range(3):
+        watch.ask(run)
+    assert (state(run), run.attempt_count()) == (RunState.DONE, 1)
+
+
+def test_an_attempt_that_is_seen_late_stands(
+    run: RunDir, slurm: FakeSlurm, watch: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """This machine's attribute cache shows neither the claim nor the exit; the server has both."""
+    job = submitted(run)
+    left(begun(run, job), code=0, cause="")
+    slurm.say(job, "COMPLETED")
+    with monkeypatch.context() as stale:
+        stale.setattr(RunDir, "attempt_count", lambda _: 0)
+        watch.ask(run)
+        watch.ask(run)
+    assert (state(run), run.attempt_count()) == (RunState.DONE, 1)
+
+
 def test_jobs_of_another_folder_are_left_alone(run: RunDir, slurm: FakeSlurm, watch: Lookout, tmp_path: Path) -> None:
     slurm.know("7", "PENDING", name=run.run_id, comment=f"goe:1:{tmp_path}/others/{run.run_id}")
     slurm.know("8", "PENDING", name="x", comment="goe:1:/somewhere")
