@@ -8,11 +8,12 @@ from pathlib import Path
 STUB = """#!/bin/sh
 case "$3" in
 goe.worker) run="$5"; {worker} ;;
-goe.launch.supervisor) shift 3; exec {python} -P -c {code} "$@" ;;
+goe.launch.supervisor|goe.launch.slurmnode) name=$3; shift 3; exec {python} -P -c {code} "$name" "$@" ;;
 esac
 """
 SUPERVISOR = (
-    "import sys; sys.executable = {stub!r}; from goe.launch.supervisor import main; sys.exit(main(sys.argv[1:]))"
+    "import importlib, sys; sys.executable = {stub!r}; "
+    "sys.exit(importlib.import_module(sys.argv[1]).main(sys.argv[2:]))"
 )
 
 

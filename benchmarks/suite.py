@@ -58,6 +58,7 @@ OTHERS = (
     Run("tinyimages", "tinyimages"),
     Run("curves", "curves"),
     Run("log", "logtail"),
+    Run("slurm", "slurm", needs="sbatch"),
 )
 GPU = (
     Run("data", "data", ("--rounds=2", "--images=12800")),
