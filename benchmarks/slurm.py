@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -42,7 +42,7 @@ POLLS, TURNS = 10, 10
 def counted() -> Iterator[Counter[str]]:
     """Counts Slurm's clients as they are called, by name."""
     calls: Counter[str] = Counter()
-    call: Callable[[Sequence[str], str], str] = slurmclient._call  # noqa: SLF001 - the one place that calls them
+    call = slurmclient._call  # noqa: SLF001 - the one place that calls them
 
     def counting(command: Sequence[str], text: str = "") -> str:
         calls[command[0]] += 1
@@ -57,7 +57,10 @@ def counted() -> Iterator[Counter[str]]:
 
 def controller() -> psutil.Process | None:
     """The controller, if it is a process of this machine."""
-    return next((each for each in psutil.process_iter(["name"]) if each.info["name"] == "slurmctld"), None)
+    found = [each for each in psutil.process_iter(["name"]) if each.info["name"] == "slurmctld"]
+    return max(
+        found, key=lambda each: each.pid, default=None
+    )  # a daemon that has just started has parents for a moment
 
 
 def busy(process: psutil.Process | None) -> float:
@@ -129,14 +132,14 @@ def poll(report: Report, runner: Runner, slurm: psutil.Process | None, calls: Co
 
 def idle(report: Report, runner: Runner, me: psutil.Process) -> None:
     """Turns in which nothing is asked of Slurm."""
+    while runner._pause() == 0.0:  # noqa: SLF001 - it has yet to see what the polls wrote
+        runner.turn()
     own, pause = busy(me), runner._pause()  # noqa: SLF001
     for _ in range(TURNS):
         runner.turn()
     each = (busy(me) - own) / TURNS
-    share = each / max(pause, 1.0)
-    report.say(
-        "an idle turn, CPU; one in so many seconds", f"{each * 1e3:.0f} ms, {pause:.0f} s ({share:.1%} of a core)"
-    )
+    text = f"{each * 1e3:.0f} ms, {pause:.0f} s ({each / pause:.1%} of a core)"
+    report.say("an idle turn, CPU; one in so many seconds", text)
 
 
 def take_over(report: Report, runner: Runner, calls: Counter[str]) -> None:
