@@ -17,7 +17,7 @@ def bench(
         typer.Argument(
             metavar="PART…",
             help="data, step, epoch, sharing, ddp, whole-run, memory, metrics, queue, dashboard: all of these if none "
-            "is named; also evaluation, tinyimages, curves, log, slurm; gpu: what matters on a GPU, in under 10 minutes.",
+            "is named; also evaluation, tinyimages, curves, log, slurm; gpu: what matters on a GPU, in 10 minutes.",
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small and few, to see that all works; not kept.")] = False,
