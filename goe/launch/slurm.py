@@ -61,7 +61,8 @@ class SlurmSlots:
         if self.why(options, live):
             return None
         request = options.slurm.over(self._usual) if options.slurm else self._usual
-        return SlurmSlot(request=request, gpu_count=options.gpu_count)
+        processes = options.processes if request.gres == "" else options.gpu_count
+        return SlurmSlot(request=request, gpu_count=options.gpu_count, processes=processes, restarts=options.restarts)
 
     def why(self, options: JobOptions, live: Sequence[RunView]) -> str:  # noqa: ARG002 - all runs count alike
         """What such a run waits for, in words; empty if it needn't."""
@@ -83,7 +84,7 @@ class SlurmLauncher:
         assert isinstance(slot, SlurmSlot), "slots of Slurm are taken from SlurmSlots"
         now = time.time()
         try:
-            job = submit(script(run, slot.request, attempt), list(options(run, slot, attempt)))
+            job = submit(script(run, slot, attempt), list(options(run, slot, attempt)))
         except UnansweredError:
             raise
         except SlurmError as error:
@@ -134,11 +135,11 @@ def read_comment(text: str) -> tuple[int, str] | None:
     return (int(number), path) if text.startswith(_MARK) and number.isdecimal() and path else None
 
 
-def script(run: RunDir, request: SlurmRequest, attempt: int) -> str:
+def script(run: RunDir, slot: SlurmSlot, attempt: int) -> str:
     """What the node runs; the supervisor takes the shell's place, so that Slurm's signals reach it."""
-    place = str(run.path.resolve())
-    command = [sys.executable, "-P", "-m", "goe.launch.slurmnode", place, str(attempt), str(_lead(request))]
-    return "\n".join(("#!/bin/bash", *(request.setup or ()), f"exec {shlex.join(command)}", ""))
+    numbers = map(str, (attempt, _lead(slot.request), slot.processes, slot.restarts))
+    command = [sys.executable, "-P", "-m", "goe.launch.slurmnode", str(run.path.resolve()), *numbers]
+    return "\n".join(("#!/bin/bash", *(slot.request.setup or ()), f"exec {shlex.join(command)}", ""))
 
 
 def options(run: RunDir, slot: SlurmSlot, attempt: int) -> Iterator[str]:

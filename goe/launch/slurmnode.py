@@ -1,6 +1,6 @@
 """What a job of Slurm runs on its node: goe's supervisor, for the attempt that it was submitted for or the next one.
 
-    python -m goe.launch.slurmnode RUNDIR ATTEMPT LEAD
+    python -m goe.launch.slurmnode RUNDIR ATTEMPT LEAD PROCESSES RESTARTS
 
 LEAD seconds ahead of the time limit Slurm sends SIGUSR1. The worker then finds `notice` in the attempt's folder, ends
 with the last epoch that can be saved in time, or at once, and the job goes back into Slurm's queue. A job that Slurm
@@ -34,7 +34,7 @@ _POLL_S = 0.5
 
 def main(argv: Sequence[str]) -> int:
     """Supervise one attempt. 0 also when there is nothing to do: stopped meanwhile, or somebody else's by now."""
-    path, number, lead = argv
+    path, number, lead, processes, restarts = argv
     run, job = RunDir(Path(path)), job_id(os.environ)
     told: list[int] = []
     signal.signal(signal.SIGUSR1, lambda number, _: told.append(number))
@@ -54,6 +54,8 @@ def main(argv: Sequence[str]) -> int:
         job=job,
         gpus=gpus(os.environ),
         threads=threads(os.environ),
+        processes=int(processes),
+        restarts=int(restarts),
         started=time.time(),
     )
 

@@ -11,6 +11,10 @@ PORT=${PORT:-16817} NODES=2 GPUS=2
 
 install_packages() {
   export DEBIAN_FRONTEND=noninteractive
+  exec 9>"${TMPDIR:-/tmp}/goe-slurm-install.lock"
+  flock 9  # test processes come at the same time
+  command -v slurmctld >/dev/null && command -v slurmd >/dev/null && command -v sbatch >/dev/null &&
+    command -v munged >/dev/null && return
   apt-get update -qq
   apt-get install -y -qq --no-install-recommends slurmctld slurmd slurm-client munge >/dev/null
 }

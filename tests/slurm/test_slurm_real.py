@@ -59,7 +59,7 @@ def test_a_run_goes_to_its_end_with_the_gpus_that_slurm_gave_it(lab: Lab) -> Non
     view = lab.view()
     assert view.launch is not None
     assert view.job is not None
-    assert (view.launch.job, view.launch.gpus) == (view.job.job, (0, 1))
+    assert (view.launch.job, view.launch.gpus, view.launch.processes) == (view.job.job, (0, 1), 2)
     environment = Path(f"/proc/{worker_pid(view)}/environ").read_text().split("\0")
     assert "CUDA_VISIBLE_DEVICES=0,1" in environment
     wait_until(lambda: f"job {view.job.job} on n" in lab.goe("queue", "status").stdout, 60)  # type: ignore[union-attr]

@@ -127,11 +127,12 @@ def test_the_script_runs_the_supervisor_in_the_shells_place(tmp_path: Path, slur
         partition="gpu", account="lab", qos="high", time="1-12", gres="gpu:a100", constraint="fast", cpus=8,
         memory="16G", lead=300, directives=("--exclude=n7",), setup=("module load cuda",),
     )  # fmt: skip
-    assert SlurmLauncher().launch(run, SlurmSlot(request=request, gpu_count=2), attempt=3)
+    slot = SlurmSlot(request=request, gpu_count=2, processes=2, restarts=1)
+    assert SlurmLauncher().launch(run, slot, attempt=3)
     lines = slurm.script("101").splitlines()
     assert lines[:2] == ["#!/bin/bash", "module load cuda"]
     assert lines[2].startswith("exec ")
-    assert lines[2].endswith(" 3 300")
+    assert lines[2].endswith(" 3 300 2 1")
     assert "goe.launch.slurmnode" in lines[2]
     asked = slurm.calls[-1]
     for option in (
@@ -803,3 +804,14 @@ def test_views_need_no_slurm(run: RunDir, slurm: FakeSlurm, monkeypatch: pytest.
     monkeypatch.setenv("PATH", "/nowhere")
     view: RunView = view_run(run)
     assert view.state is RunState.PENDING
+
+
+@pytest.mark.parametrize(("gres", "processes"), [(None, 2), ("gpu:a100", 2), ("", 3)])
+def test_a_process_for_each_gpu_or_as_many_as_are_asked_for_without(
+    slurm: FakeSlurm, gres: str | None, processes: int
+) -> None:
+    slots = SlurmSlots(QueueOptions(launcher="slurm"))
+    asked = JobOptions(gpu_count=2, processes=3, restarts=1, slurm=SlurmRequest(gres=gres))
+    slot = slots.take(asked, [])
+    assert slot is not None
+    assert (slot.processes, slot.restarts) == (processes, 1)

@@ -124,7 +124,7 @@ def test_a_folder_that_is_not_there_is_said(
 ) -> None:
     monkeypatch.setattr(slurmnode, "VISIBLE_S", 0.0)
     monkeypatch.setenv("SLURM_JOB_ID", "7")
-    assert slurmnode.main([str(tmp_path / "gone"), "1", "120"]) == 2
+    assert slurmnode.main([str(tmp_path / "gone"), "1", "120", "1", "0"]) == 2
     assert "the runs have to lie on a file system that all nodes share" in capsys.readouterr().err
 
 
