@@ -66,12 +66,13 @@ def _lacking(device: torch.device) -> dict[str, str]:
         name = torch.cuda.get_device_name(device)
         return {precision: f"{name} has no {precision}" for precision in ("tf32", "bfloat16")}
     lacking = {"tf32": "only GPUs have TF32"}
-    if not _cpu_has_bfloat16():
+    if not cpu_has_bfloat16():
         lacking["bfloat16"] = "this processor has no bfloat16 arithmetic"
     return lacking
 
 
-def _cpu_has_bfloat16() -> bool:
+def cpu_has_bfloat16() -> bool:
+    """Whether the processor computes in bfloat16."""
     if not hasattr(torch.cpu, "get_capabilities"):  # an older torch can't tell
         return False
     found = torch.cpu.get_capabilities()

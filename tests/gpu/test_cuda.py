@@ -18,6 +18,7 @@ from goe.core.config import METHODS, complete
 from goe.core.process import myself
 from goe.core.records import Launch, MetricsTail, series
 from goe.core.rundir import RunDir
+from goe.device import cpu_has_bfloat16
 from goe.journal import Journal
 from goe.tally import Tally
 from goe.train import Trainer
@@ -92,6 +93,7 @@ def check(root: Path, runs: Path, method: str, model: str, device: str) -> None:
     assert mixed == pytest.approx(single, rel=0.01)
 
 
+@pytest.mark.skipif(not cpu_has_bfloat16(), reason="this processor has no bfloat16 arithmetic: goe uses float32")
 def test_bfloat16_costs_what_float32_does_on_the_cpu(root: Path, tmp_path: Path) -> None:
     check(root, tmp_path, "goe", "wrn-10-1", "cpu")
 
