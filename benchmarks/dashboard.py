@@ -33,6 +33,7 @@ from goe.core.rundir import RunDir, write_json
 
 TRIVIAL = "a trivial Textual app, 1,000 options"
 """What the machine and the library allow."""
+PARTS = ("start", "keys", "idle", "load", "freshness", "curves", "log", "link")
 LIVE = 4
 """Runs that `make` leaves at work; the first in the list."""
 
@@ -313,6 +314,7 @@ def narrow_link(report: Report, runs: Path, rounds: int) -> None:
 def main() -> None:
     parser = harness.arguments(__doc__, rounds=9)
     parser.add_argument("--leet", type=Path, help="a wandb command, in an environment of its own")
+    parser.add_argument("--only", nargs="+", choices=PARTS, help="these parts; without it all of them")
     asked = parser.parse_args()
     seconds = 8.0 if asked.quick else 30.0
     folder = Path(tempfile.mkdtemp(prefix="goe-tui-"))
@@ -324,14 +326,19 @@ def main() -> None:
                 make(runs, count)
             leet = Leet(asked.leet.absolute(), folder / "leet") if asked.leet else None
             time.sleep(3)
-            first_frames(report, labs, leet, rounds)
-            keys(report, labs[1000], leet, 10 * rounds)
-            idle(report, labs, leet, seconds)
-            load(report, labs[1000], leet, seconds)
-            freshness(report, labs[1000], 3 * rounds)
-            curves(report, folder, leet, (100_000,) if asked.quick else (100_000, 1_000_000))
-            big_log(report, folder)
-            narrow_link(report, labs[1000], 2 * rounds)
+            steps = (100_000,) if asked.quick else (100_000, 1_000_000)
+            parts: dict[str, Callable[[], None]] = {
+                "start": lambda: first_frames(report, labs, leet, rounds),
+                "keys": lambda: keys(report, labs[1000], leet, 10 * rounds),
+                "idle": lambda: idle(report, labs, leet, seconds),
+                "load": lambda: load(report, labs[1000], leet, seconds),
+                "freshness": lambda: freshness(report, labs[1000], 3 * rounds),
+                "curves": lambda: curves(report, folder, leet, steps),
+                "log": lambda: big_log(report, folder),
+                "link": lambda: narrow_link(report, labs[1000], 2 * rounds),
+            }
+            for name in asked.only or PARTS:
+                parts[name]()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
