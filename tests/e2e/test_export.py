@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import onnxruntime
 import pytest
@@ -16,6 +17,7 @@ from goe.core.errors import ConfigError
 from goe.core.records import CheckpointIndex
 from goe.core.rundir import RunDir, read_json
 from goe.core.schemas import SCHEMAS, schema
+from goe.core.slurm import SlurmJob
 from goe.core.thresholds import Threshold, threshold_file, write_threshold
 
 
@@ -175,6 +177,8 @@ def test_a_run_is_what_the_schemas_say(finished: Lab) -> None:
     found = files(with_threshold(finished))
     Image.new("RGB", (32, 32)).save(finished.folder / "black.png")
     found["score"] = [finished.goe("score", "base-s1", "black.png", "--json").stdout.encode()]
+    # What a queue writes of a job; tests/slurm has real ones.
+    found["slurm"] = [msgspec.json.encode(SlurmJob(job="7", attempt=1, submitted=1.5, seen=2.5))]
     assert found.keys() == SCHEMAS.keys()
     for name, contents in found.items():
         printed = finished.goe("schema", name)
