@@ -64,7 +64,7 @@ def verdict(found: float, bar: float | None, unit: str, scale: float) -> str:
 def goe(runs: Path) -> Pane:
     """`goe tui` on a folder, without memory of where it was left."""
     argv, env = command(runs)
-    shutil.rmtree(env["XDG_STATE_HOME"], ignore_errors=True)
+    env["XDG_STATE_HOME"] = tempfile.mkdtemp(dir=runs.parent)  # the one before may still be writing its own
     return Pane(argv, env | {"TERM": "tmux-256color"})
 
 
