@@ -20,6 +20,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from harness import ROOT, Report, arguments
+from sharing import serve
 from standin import fresh, random_batch
 from step import CPU_SIZES, GPU_SIZES, TINY, Side, Way, ways
 from tables import Table
@@ -113,13 +114,7 @@ def rank_work(device: str, sizes: tuple[int, int], team: Team, store: str) -> No
         dist.init_process_group(backend, init_method=f"file://{store}", rank=team.rank, world_size=team.size)
         share_out(net, team, sync=True)
     side = Shared(way, net, batch) if store else Side(way, net, batch)
-    side()
-    print("ready", flush=True)
-    for steps in sys.stdin:
-        done = 0
-        while done < int(steps):
-            done += side()
-        print("done", flush=True)
+    serve(side)
     if store:
         dist.destroy_process_group()
 

@@ -73,11 +73,8 @@ def started(count: int, device: str, threads: int | None, sizes: tuple[int, int]
         yield runs
 
 
-def one(device: str, sizes: tuple[int, int]) -> None:
-    """What a run's process does."""
-    batch = random_batch(sizes, torch.device(device))
-    *_, everything = ways(MODEL, torch.device(device), compiled=False)
-    side = Side(everything, fresh(MODEL, batch, dropout=True), batch)
+def serve(side: Callable[[], int]) -> None:
+    """Take as many steps as each line of stdin says, after one that makes ready."""
     side()
     print("ready", flush=True)
     for steps in sys.stdin:
@@ -85,6 +82,14 @@ def one(device: str, sizes: tuple[int, int]) -> None:
         while done < int(steps):
             done += side()
         print("done", flush=True)
+
+
+def one(device: str, sizes: tuple[int, int]) -> None:
+    """What a run's process does."""
+    batch = random_batch(sizes, torch.device(device))
+    *_, everything = ways(MODEL, torch.device(device), compiled=False)
+    side = Side(everything, fresh(MODEL, batch, dropout=True), batch)
+    serve(side)
 
 
 def at_once(runs: Sequence[Run], steps: int) -> Callable[[], int]:
