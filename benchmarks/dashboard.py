@@ -136,9 +136,10 @@ class Trainer:
     """Stands for a run that trains: a record and a heartbeat a second, as the worker writes them."""
 
     def __init__(self, run: RunDir) -> None:
-        self.run, self.step = run, 0
-        self._draw = random.Random(run.run_id)
+        self.run, self._draw = run, random.Random(run.run_id)
         self._file = run.metrics_file.open("ab")
+        self.step = run.metrics_file.read_bytes().count(b"\n")
+        """Goes on where the trainer before it stopped: a curve takes no step twice."""
 
     def log(self, loss: float | None = None) -> None:
         """One record, with `loss` where given."""
@@ -174,7 +175,7 @@ def training(runs: Path) -> Iterator[None]:
 
 def load(report: Report, runs: Path, leet: Leet | None, seconds: float) -> None:
     report.title(f"{LIVE} runs log 5 metrics once a second, for {seconds:.0f} s")
-    for page, keys in {"list": [], "run page": ["Enter"], "their curves": [*["Space", "j"] * LIVE, "="]}.items():
+    for page, keys in {"list": [], "run page": ["Enter"], "their curves": [*["Space"] * LIVE, "="]}.items():
         with training(runs), opened(goe(runs), first) as pane:
             for key in keys:
                 pane.press(key)

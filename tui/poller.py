@@ -8,6 +8,9 @@ from collections.abc import Callable
 from tui.messages import News
 from tui.reading.base import Reader, Unhurried
 
+BEAT_S = 0.25
+"""Readers that wait longer are due on a common beat: one waking, and one drawing, for what several of them found."""
+
 
 class Poller:
     """Turns until stopped. `post` is called from the poller's thread."""
@@ -71,5 +74,11 @@ class Poller:
             if self._readers.get(name) is not reader:
                 return False
             if self._due[name] == math.inf:
-                self._due[name] = time.monotonic() + reader.period
+                period = reader.period
+                self._due[name] = on_beat(time.monotonic() + period, period)
             return True
+
+
+def on_beat(due: float, period: float) -> float:
+    """The last beat up to `due`; `due` itself for a reader that waits no longer than a beat."""
+    return due // BEAT_S * BEAT_S if period > BEAT_S else due

@@ -409,6 +409,7 @@ async def test_every_screen_at_every_size(lab: Lab, seat: Sit, size: tuple[int, 
 async def test_an_idle_page_draws_nothing(lab: Lab, seat: Sit, monkeypatch: pytest.MonkeyPatch) -> None:
     run = lab.done()
     lab.metrics(run)
+    monkeypatch.setattr("tui.reading.run.AGES_S", 0.0)  # the page is told again what it shows, each second
     async with seat() as user:
         await user.open(run)
         await user.sees("loss  ━ total")

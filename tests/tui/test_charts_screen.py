@@ -66,6 +66,23 @@ async def test_runs_beside_each_other(lab: Lab, wait_until: Wait) -> None:
         await user.sees(f"loss  {signs[0]} 0.05  {signs[1]} 0.04")
 
 
+async def test_what_several_runs_log_at_once_is_drawn_once(
+    lab: Lab, wait_until: Wait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = [trained(lab, "baseline", seed) for seed in (1, 2, 3)]
+    async with compare(lab, wait_until, *runs) as user:
+        await user.wait(lambda: user.grid.charts and len(user.grid.charts[0].panel.sources) == 3)
+        heard: list[object] = []
+        drawn: list[int] = []
+        take, show = ChartsScreen.take, ChartGrid.show
+        monkeypatch.setattr(ChartsScreen, "take", lambda self, what: (heard.append(what), take(self, what)))
+        monkeypatch.setattr(ChartGrid, "show", lambda self, panels: (drawn.append(len(heard)), show(self, panels)))
+        for run in runs:
+            lab.metrics(run, 41, 50, filtering=False)
+        await user.wait(lambda: drawn and drawn[-1] >= 3)
+        assert len(drawn) < 3
+
+
 async def test_seeds_as_band(lab: Lab, wait_until: Wait) -> None:
     runs = [trained(lab, "goe", seed) for seed in (1, 2, 3)]
     async with compare(lab, wait_until, *runs, trained(lab, "baseline")) as user:

@@ -16,7 +16,7 @@ from goe.core.rundir import RunDir, find_runs
 from goe.core.state import RunState
 from goe.core.table import blocks
 from tui.messages import Overview, Results, RunDetail
-from tui.poller import Poller
+from tui.poller import Poller, on_beat
 from tui.reading.overview import OverviewReader, Plan, read_overview
 from tui.reading.results import ResultsReader
 from tui.reading.run import RunReader
@@ -230,3 +230,8 @@ def test_a_run_that_rests_is_told_of_once(lab: Lab, monkeypatch: pytest.MonkeyPa
 def test_a_run_that_lives_is_told_of_each_time(lab: Lab) -> None:
     reader = RunReader(lab.running("a"))
     assert None not in [reader.read(), reader.read()]
+
+
+def test_what_is_not_urgent_keeps_to_a_beat() -> None:
+    assert on_beat(10.49, 0.5) == on_beat(10.26, 1.0) == 10.25
+    assert on_beat(10.49, 0.001) == 10.49

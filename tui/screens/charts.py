@@ -24,6 +24,8 @@ from tui.widgets.keyline import KeyLine
 from tui.widgets.panels import CurveLook, Member, ambiguous, letter, overlay_entries, overlay_panels
 
 MEMORY = "charts"
+GATHER_S = 0.05
+"""From the first news to their drawing: by then those of the other runs are there, and all are drawn once."""
 
 
 class ChartsScreen(GoeScreen):
@@ -74,7 +76,7 @@ class ChartsScreen(GoeScreen):
             self._members[what.run_id] = replace(member, curves=what)
             if not self._stale:
                 self._stale = True
-                self.call_later(self._show)
+                self.set_timer(GATHER_S, self._show)
 
     def _show(self) -> None:
         self._stale = False

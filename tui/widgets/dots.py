@@ -25,31 +25,38 @@ _LEFT = [sum(dot for i, dot in enumerate((0x40, 0x04, 0x02, 0x01)) if n >> i & 1
 _RIGHT = [sum(dot for i, dot in enumerate((0x80, 0x20, 0x10, 0x08)) if n >> i & 1) for n in range(16)]
 
 
+_CHARS = [chr(0x2800 + cell) if cell else " " for cell in range(256)]
+
+
 class Canvas:
     """Cells that curves are drawn into, one after another; a later one gives the style of the cells it shares."""
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width, height
-        self._dots = [[0] * width for _ in range(height)]
-        self._styles = [[""] * width for _ in range(height)]
-        self._layers = [[0] * width for _ in range(height)]
+        self._dots = [0] * (width * height)
+        """Row by row, as are styles and layers."""
+        self._styles = [""] * (width * height)
+        self._layers = [0] * (width * height)
         self._signs: dict[tuple[int, int], str] = {}
 
     def draw(self, masks: Sequence[int], style: str, layer: int = 0) -> None:
         """A curve as one mask a dot column, bit 0 at the bottom. In its cells it replaces lower layers."""
+        dots, styles, layers = self._dots, self._styles, self._layers
         for x in range(self.width):
-            left, right, y = masks[2 * x], masks[2 * x + 1], self.height - 1
+            left, right = masks[2 * x], masks[2 * x + 1]
+            both = left | right
+            blank = ((both & -both).bit_length() - 1) // 4 if both else 0
+            left, right, place = left >> 4 * blank, right >> 4 * blank, (self.height - 1 - blank) * self.width + x
             while left or right:
                 if cell := _LEFT[left & 15] | _RIGHT[right & 15]:
-                    shared = self._layers[y][x] == layer
-                    self._dots[y][x] = self._dots[y][x] | cell if shared else cell
-                    self._styles[y][x], self._layers[y][x] = style, layer
-                left, right, y = left >> 4, right >> 4, y - 1
+                    dots[place] = dots[place] | cell if layers[place] == layer else cell
+                    styles[place], layers[place] = style, layer
+                left, right, place = left >> 4, right >> 4, place - self.width
 
     def sign(self, x: int, y: int, char: str, style: str) -> None:
         """A character in place of a cell's dots."""
         self._signs[x, y] = char
-        self._styles[y][x] = style
+        self._styles[y * self.width + x] = style
 
     def rows(self, rule: int | None = None) -> list[Row]:
         """Every row as segments; `rule` is a cell column in which a line stands behind the dots."""
@@ -57,18 +64,21 @@ class Canvas:
 
     def _row(self, y: int, rule: int | None) -> Row:
         """Blanks join the run they stand in, since a space shows no colour."""
+        cells = slice(y * self.width, (y + 1) * self.width)
+        chars, styles = [_CHARS[cell] for cell in self._dots[cells]], self._styles[cells]
+        for (x, at), char in self._signs.items():
+            if at == y:
+                chars[x] = char
+        if rule is not None and chars[rule] == " ":
+            chars[rule], styles[rule] = "┊", AXIS_STYLE
         row: Row = []
-        text, style = "", ""
-        for x, (cell, own) in enumerate(zip(self._dots[y], self._styles[y], strict=True)):
-            char = self._signs.get((x, y)) or (chr(0x2800 + cell) if cell else " ")
-            if char == " " and x == rule:
-                char, own = "┊", AXIS_STYLE
-            if char != " " and style != own:
-                if text:
-                    row.append((text, style))
-                text, style = "", own
-            text += char
-        return [*row, (text, style)]
+        begun, style = 0, ""
+        for x, own in enumerate(styles):
+            if own != style and chars[x] != " ":
+                if x > begun:
+                    row.append(("".join(chars[begun:x]), style))
+                begun, style = x, own
+        return [*row, ("".join(chars[begun:]), style)]
 
 
 def trace(buckets: Iterable[Bucket | None], y_range: tuple[float, float], columns: int, rows: int) -> list[int]:

@@ -273,14 +273,11 @@ def _sign(canvas: Canvas, signed: Sequence[tuple[Curve, list[int]]]) -> None:
     """Each curve's letter on it, at places of their own as far as there is room."""
     for index, (curve, masks) in enumerate(signed):
         wanted = int((index + 0.5) / len(signed) * canvas.width)
-        places = sorted((x for x in range(canvas.width) if masks[2 * x + 1] or masks[2 * x]), key=_distance(wanted))
-        if places:
-            mask = masks[2 * places[0]] or masks[2 * places[0] + 1]
-            canvas.sign(places[0], canvas.height - 1 - (mask.bit_length() - 1) // 4, curve.sign, f"{curve.style} bold")
-
-
-def _distance(wanted: int) -> Callable[[int], int]:
-    return lambda x: abs(x - wanted)
+        order = sorted(range(canvas.width), key=lambda x: abs(x - wanted))
+        place = next((x for x in order if masks[2 * x + 1] or masks[2 * x]), None)
+        if place is not None:
+            mask = masks[2 * place] or masks[2 * place + 1]
+            canvas.sign(place, canvas.height - 1 - (mask.bit_length() - 1) // 4, curve.sign, f"{curve.style} bold")
 
 
 def legend(

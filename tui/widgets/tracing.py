@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui.curves.shape import Envelope
-from tui.widgets.dots import join
 from tui.widgets.span import Span
 
 Rows = NDArray[np.intp]
@@ -20,14 +19,27 @@ def trace_envelope(found: Envelope, y_range: Span, columns: int, rows: int, marg
     """
     column, joined, values = _with_ends(found, columns)
     first, low, high, last = (_dot_rows(each, y_range, rows, margin) for each in values)
-    masks = [0] * columns
     apart = np.diff(column)
     _share_steps(first, low, high, last, joined[1:] & (apart == 1))
-    for place, bottom, top in zip(column.tolist(), low.tolist(), high.tolist(), strict=True):
+    lines = _lines(column, first, last, np.flatnonzero(joined[1:] & (apart != 1)))
+    masks = [0] * columns
+    filled = (np.concatenate(pair).tolist() for pair in zip((column, low, high), lines, strict=True))
+    for place, bottom, top in zip(*filled, strict=True):
         masks[place] |= ((2 << (top - bottom)) - 1) << bottom
-    for i in np.flatnonzero(joined[1:] & (apart != 1)).tolist():
-        join(masks, int(column[i]), int(last[i]), int(column[i + 1]), int(first[i + 1]))
     return masks
+
+
+def _lines(column: Rows, first: Rows, last: Rows, gaps: Rows) -> tuple[Rows, Rows, Rows]:
+    """The columns of each line over a gap, with its lowest and highest row there, as `join` of dots.py draws it."""
+    start, apart, a, b = column[gaps], column[gaps + 1] - column[gaps], last[gaps], first[gaps + 1]
+    line = np.repeat(np.arange(len(gaps)), apart + 1)
+    along = np.arange(len(line)) - (np.cumsum(apart + 1) - apart - 1)[line]
+    slope = (b - a) / np.maximum(1, apart)
+    half = np.where(apart == 0, np.inf, np.where(np.abs(slope) > 1, np.abs(slope) / 2, 0.0))[line]
+    middle = a[line] + slope[line] * along
+    low = np.floor(np.maximum(middle - half, np.minimum(a, b)[line]) + 0.5).astype(np.intp)
+    high = np.ceil(np.minimum(middle + half, np.maximum(a, b)[line]) - 0.5).astype(np.intp)
+    return start[line] + along, low, np.maximum(low, high)
 
 
 def _with_ends(found: Envelope, columns: int) -> tuple[Rows, NDArray[np.bool_], list[NDArray[np.float64]]]:
