@@ -12,10 +12,11 @@ import runfolder
 from runfolder import Lab
 from textual.widgets import Input
 
-from goe.core.process import myself
+from goe.core.process import ProcessId, myself
 from goe.core.provenance import Environment
 from goe.core.records import Launch
 from goe.core.rundir import RunDir, write_json
+from goe.core.slurm import SlurmJob
 from goe.launch.detached import QueueMark, queue_log
 from goe.launch.gpu import Gpu
 from goe.launch.machine import Machine, Room
@@ -28,6 +29,8 @@ from tui.reading.system import PulseReader, SystemReader
 NOW = 1_800_000_000.0
 GIB = 2**30
 HOST = "lab"
+NODE = ProcessId(pid=1, start="1", boot="another", host="n7")
+"""Of the cluster: nothing is known of its processes but what they write."""
 FOLDER = Path("/srv/lab")
 ROOM = Room(500 * GIB, 120 * GIB)
 PULSE = Pulse(
@@ -132,6 +135,20 @@ def fill(lab: Lab) -> None:
     queue_log(lab.runs).write_text(
         "".join(f"07:{minute}:00  goe-s{minute % 2 + 1}: started\n" for minute in range(30, 60))
     )
+
+
+def cluster(lab: Lab) -> None:
+    """Jobs of Slurm beside the other runs: two that wait, one at work on another host."""
+    queued = {"attempt": 1, "submitted": NOW - 600, "seen": NOW - 5}
+    for seed, reason, start in ((1, "Resources", NOW + 5400), (2, "Priority", None)):
+        job = SlurmJob(job=f"4711_{seed}", reason=reason, start=start, **queued)
+        write_json(lab.queued("wide", seed).slurm_file, job)
+    run = lab.queued("wide", 3)
+    write_json(run.slurm_file, SlurmJob(job="4711_3", state="RUNNING", nodes=NODE.host, **queued))
+    assert run.claim(
+        Launch(attempt=1, launcher="slurm", supervisor=NODE, job="4711_3", gpus=(0, 1), processes=2, started=NOW - 300)
+    )
+    lab.status(run, {"loss": 0.75, "val/accuracy": 0.625, "images_per_s": 2345.0})
 
 
 def environment() -> Environment:

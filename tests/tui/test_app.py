@@ -1,5 +1,6 @@
 """The dashboard as its user sees it: real run directories, real keys."""
 
+import dataclasses
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -404,6 +405,22 @@ async def test_every_screen_at_every_size(lab: Lab, seat: Sit, size: tuple[int, 
             for other in ((40, 12), (20, 5), (400, 100)):
                 await user.pilot.resize_terminal(*other)
                 await user.pilot.pause()
+
+
+async def test_how_much_of_a_long_file_is_read_is_said(lab: Lab, seat: Sit) -> None:
+    run = lab.done()
+    lab.metrics(run)
+    async with seat() as user:
+        await user.open(run)
+        await user.sees("loss  ━ total")
+        page = user.app.screen
+        assert isinstance(page, RunScreen)
+        assert page._curves is not None
+        whole = page._curves
+        page.take(dataclasses.replace(whole, read=0.34))
+        await user.sees("reading the curves, 34%")
+        page.take(whole)
+        await user.wait(lambda: "reading the curves" not in user.screen())
 
 
 async def test_an_idle_page_draws_nothing(lab: Lab, seat: Sit, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from rich.cells import cell_len
 from rich.color import Color, ColorSystem
 from rich.style import Style
 from runfolder import Lab
-from stilllab import MISTAKEN, still
+from stilllab import MISTAKEN, cluster, still
 from user import User, Wait
 
 from tui.app import DARK, LIGHT, GoeApp
@@ -64,11 +64,14 @@ SCREENS: dict[str, tuple[str, ...]] = {
     "form": ("Q", "?at work", "enter", "?name"),
     "queue-log": ("Q", "?at work", "L", "?07:59"),
     "system": ("u", "?A6000"),
+    "cluster": ("?pending", "G", "k", "k", "?expected"),
+    "cluster-run": ("?pending", "slash", "'job:4711_1", "enter", "? of 1", "enter", "?expected"),
     "welcome": ("?No runs",),
 }
 LETTERS = [letter for letter in map(chr, range(0x250)) if letter.isalnum()]
 """What stands for styles; the first 62 are plain."""
 MISTAKES = ("mistakes", "editor")
+CLUSTER = ("cluster", "cluster-run")
 LOOKS = ("light", "sixteen", "no-color")
 LOOKED_AT = ("runs", "charts", "choose", "confirm", "form", "results")
 
@@ -152,6 +155,8 @@ async def compare(user: User, name: str) -> None:
 async def test_a_screen_looks_as_before(there: Lab, wait_until: Wait, name: str) -> None:
     if name in MISTAKES:
         there.queue.write_text(MISTAKEN)
+    if name in CLUSTER:
+        cluster(there)
     app = GoeApp(Path("none") if name == "welcome" else there.runs, there.queue)
     async with app.run_test(size=SIZES[0]) as pilot:
         user = User(app, pilot, wait_until)

@@ -213,7 +213,9 @@ class RunScreen(RunControl):
     def _show_head(self, detail: RunDetail) -> None:
         view = detail.view
         say(self.query_one("#head", Static), headline(detail, dark=self.app.current_theme.dark))
-        say(self.query_one("#sub", Static), f"{view.run_id}   {subline(view)}")
+        read = self._curves.read if self._curves is not None else 1.0
+        reading = f"reading the curves, {read:.0%} · " if read < 1 else ""
+        say(self.query_one("#sub", Static), f"{view.run_id}   {reading}{subline(view)}")
         say(self.query_one("#alerts", Static), alerts(detail, self._curves))
 
     def _show_curves(self, curves: RunCurves) -> None:

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from goe.core.errors import ConfigError
 from goe.core.overview import RunView
+from goe.core.report import job_text
 from goe.core.runfields import FIELDS, config_keys, metric_names
 from goe.core.runquery import EVERYTHING, understand
 from goe.core.state import RunState
@@ -245,8 +246,7 @@ class RunsScreen(RunControl):
         if line and line.fold:
             say(detail, f"{line.experiment}: {counts(line.views)}")
             return
-        held = " · held: no queue starts it" if view and view.held and view.state is not RunState.DONE else ""
-        say(detail, f"! {problem}" if problem else f"{view.run_id}{held}" if view else "")
+        say(detail, f"! {problem}" if problem else _detail(view) if view else "")
 
     def _welcome(self, overview: Overview) -> str:
         if overview.problem:
@@ -369,6 +369,13 @@ class RunsScreen(RunControl):
             self.post_message(Diff(*marked))
         else:
             self.notify("Mark two runs with space first: d shows how they differ")
+
+
+def _detail(view: RunView) -> str:
+    """Its id, and what the columns have no room for: its job, and that it is held."""
+    job = f" · {job_text(view.job)}" if view.job is not None and view.is_live else ""
+    held = " · held: no queue starts it" if view.held and view.state is not RunState.DONE else ""
+    return f"{view.run_id}{job}{held}"
 
 
 def _alerts(overview: Overview) -> list[str]:

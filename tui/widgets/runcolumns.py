@@ -90,6 +90,13 @@ def _whole(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.0f}"
 
 
+def _node(view: RunView) -> str:
+    """As squeue has it: the host, or in parentheses why a job waits."""
+    if view.state is RunState.PENDING and view.job is not None:
+        return f"({view.job.reason})" if view.job.reason else NOTHING
+    return plain(FIELDS["host"](view))
+
+
 STATE = Column("state", "state", 10, lambda view: state_label(view.state), right=False, fold=_fold_state, folded_more=3)
 NAME = Column("experiment", "experiment", _NAME_MIN, experiment, right=False, fold=lambda views: experiment(views[0]))
 SEED = Column("seed", "seed", 4, lambda view: plain(FIELDS["seed"](view)), fold=lambda views: f"×{len(views)}")
@@ -103,14 +110,16 @@ ETA = Column("eta", "ETA", 8, eta, fold=_fold_eta)
 SPENT = _measured("time", "time", 8, duration, FIELDS["time"])
 DATASET = _worded("data", "data", 8, FIELDS["data"])
 MODEL = _worded("model", "model", 10, FIELDS["model"])
+NODE = Column("host", "node (reason)", 13, _node, right=False)
+"""Among the usual ones as soon as a run has a job of Slurm."""
 FIXED = (STATE, NAME, SEED, METHOD, EPOCH, LOSS, FILTER, ACCURACY, SPEED, ETA, SPENT, DATASET, MODEL)
 DEFAULT = tuple(column.name for column in FIXED)
 ALWAYS = (STATE.name, NAME.name)
 """Without these no row says which run it is and how it fares."""
-_BY_NAME = {column.name: column for column in FIXED}
-_BY_WEIGHT = (SEED, EPOCH, LOSS, ETA, FILTER, ACCURACY, METHOD, SPEED, SPENT, DATASET, MODEL)
+_BY_NAME = {column.name: column for column in (*FIXED, NODE)}
+_BY_WEIGHT = (SEED, EPOCH, LOSS, NODE, ETA, FILTER, ACCURACY, METHOD, SPEED, SPENT, DATASET, MODEL)
 """Beside state and name, the most needed first: what doesn't fit is left out from the end."""
-_FOLDED_BY_WEIGHT = (SEED, ACCURACY, LOSS, EPOCH, FILTER, ETA, METHOD, SPENT, SPEED, DATASET, MODEL)
+_FOLDED_BY_WEIGHT = (SEED, ACCURACY, LOSS, EPOCH, FILTER, ETA, METHOD, SPENT, SPEED, NODE, DATASET, MODEL)
 """The same where seeds are folded: what they reached comes first."""
 
 
@@ -134,12 +143,15 @@ def fit_columns(
 
     State and name are always there. The default leaves out what is needed least; a choice is cut at its end.
     """
+    views = tuple(views)
     usual = _FOLDED_BY_WEIGHT if folded else _BY_WEIGHT
-    rest = [one for one in (usual if tuple(chosen) == FIXED else chosen) if one not in {STATE, NAME}]
+    if tuple(chosen) == FIXED:
+        rest, chosen = [one for one in usual if one is not NODE or has_jobs(views)], (*FIXED, NODE)
+    else:
+        rest = [one for one in chosen if one not in {STATE, NAME}]
     if folded:
         rest = [replace(one, width=one.width + one.folded_more) for one in rest]
     state = replace(STATE, width=STATE.width + folded * STATE.folded_more)
-    views = tuple(views)
     longest = max((len(experiment(view)) for view in views), default=0)
     wanted = min(max(longest, len(NAME.title)), _NAME_MAX)
     room = width - state.width - SEED.width - EPOCH.width - 4 * GAP
@@ -155,6 +167,11 @@ def fit_columns(
     kept = _widened(kept, views, free - more)
     kept.append(replace(NAME, width=least + more))
     return _ordered(kept, [one.name for one in chosen])
+
+
+def has_jobs(views: Iterable[RunView]) -> bool:
+    """Whether Slurm runs any of them, or did."""
+    return any(view.job is not None for view in views)
 
 
 def _widened(columns: Sequence[Column], views: Sequence[RunView], free: int) -> list[Column]:

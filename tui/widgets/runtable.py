@@ -12,7 +12,7 @@ from goe.core.overview import RunView
 from tui.runlist import Line
 from tui.widgets.rowlist import GUTTER, Cell, Heading, Row, RowList
 from tui.widgets.runcells import liveliest, state_colour
-from tui.widgets.runcolumns import FIXED, STATE, Column, fit_columns
+from tui.widgets.runcolumns import FIXED, STATE, Column, fit_columns, has_jobs
 
 MARK, BAR = "◆", "▎"
 """The sign of a marked run, and of any other; in the colour that its curves have."""
@@ -78,11 +78,11 @@ class RunTable(RowList):
 
     def _fill(self) -> None:
         width = (self.size.width or self.app.size.width) - GUTTER  # not laid out yet: as wide as it will be
-        wanted = (self._keys_shown, width, self._chosen)
+        views = [line.views[0] for line in self._lines]
+        wanted = (self._keys_shown, width, self._chosen, has_jobs(views))
         if wanted != self._fitted:
             self._fitted = wanted
             folded = any(line.fold for line in self._lines)
-            views = [line.views[0] for line in self._lines]
             self._columns = fit_columns(views, width, chosen=self._chosen, folded=folded)
         self.show([self._heading(column) for column in self._columns], self._keys_shown, self._make)
 
