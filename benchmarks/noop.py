@@ -6,24 +6,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 STUB = """#!/bin/sh
-case "$3" in
-goe.worker) run="$5"; {worker} ;;
-goe.launch.supervisor|goe.launch.slurmnode) name=$3; shift 3; exec {python} -P -c {code} "$name" "$@" ;;
+while [ "$1" != -m ]; do shift; done
+case "$2" in
+goe.worker) run="$4"; {worker} ;;
+*) shift; exec {python} -P -c {code} "$@" ;;
 esac
 """
-SUPERVISOR = (
-    "import importlib, sys; sys.executable = {stub!r}; "
-    "sys.exit(importlib.import_module(sys.argv[1]).main(sys.argv[2:]))"
+MODULE = (
+    "import runpy, sys; sys.executable = {stub!r}; del sys.argv[0]; "
+    "runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"
 )
 
 
 def use_stub(folder: Path, worker: str = "exec true") -> None:
-    """Let this process start supervisors whose worker is `worker`, in which `$run` is the run's folder.
+    """Let this process start supervisors, or submit jobs, whose worker is `worker`; there `$run` is the run's folder.
 
-    Python is found by `sys.executable`; the stub that it names here sends supervisors on to the real one.
+    Python is found by `sys.executable`; the stub that it names here sends all but workers on to the real one.
     """
     stub = folder / "python-stub"
-    code = shlex.quote(SUPERVISOR.format(stub=str(stub)))
+    code = shlex.quote(MODULE.format(stub=str(stub)))
     stub.write_text(STUB.format(worker=worker, python=shlex.quote(sys.executable), code=code), encoding="utf-8")
     stub.chmod(0o755)
     sys.executable = str(stub)

@@ -1,14 +1,16 @@
 """Slurm's client commands as a test scripts them: shell scripts on PATH that answer from files, and note each call.
 
-FOLDER/bin/           sbatch, squeue, scancel, scontrol, sacct
+FOLDER/bin/           sbatch, srun, squeue, scancel, scontrol, sacct
 FOLDER/jobs/<id>      what squeue says of a job: state|reason|start|nodes|name|comment
 FOLDER/accounts/<id>  what sacct says of it: state|reason|nodes|name; without the folder there are no accounts
-FOLDER/scripts/<id>   what sbatch was given
+FOLDER/scripts/<id>   what sbatch was given: of an array one, while each of its tasks is a job
+FOLDER/arrays         MaxArraySize
 FOLDER/down           every command says this and fails
 FOLDER/refuse         sbatch says this and fails
 FOLDER/calls          a line for each call
 """
 
+import shlex
 import stat
 from pathlib import Path
 
@@ -24,14 +26,19 @@ _COMMANDS = {
     "sbatch": """
 if [ -f refuse ]; then cat refuse >&2; exit 1; fi
 id=$(( $(cat next) + 1 )); echo $id > next
-cat > scripts/$id
-for option in "$@"; do case "$option" in
-  --job-name=*) name=${option#*=} ;;
-  --comment=*) comment=${option#*=} ;;
-esac; done
-printf 'PENDING|Priority|N/A||%s|%s\\n' "$name" "$comment" > jobs/$id
+cp "$1" scripts/$id
+option() { sed -n "s/^#SBATCH --$1=//p" scripts/$id; }
+eval "name=$(option job-name) comment=$(option comment) array=$(option array)"
+last=${array#0-}; last=${last%%%*}
+for task in ${array:+$(seq 0 $last)} ${array:-alone}; do
+  case $task in alone) job=$id ;; 0-*) continue ;; *) job=${id}_$task ;; esac
+  printf 'PENDING|Priority|N/A||%s|%s\\n' "$name" "$comment" > jobs/$job
+done
 if [ -f dies ]; then exit 143; fi
-echo $id
+echo "Submitted batch job $id"
+""",
+    "srun": """
+exit 1
 """,
     "squeue": """
 for path in jobs/*; do
@@ -45,7 +52,7 @@ for job; do :; done
 case "$*" in *--signal*) ;; *) sed -i 's/^[A-Z_]*|[^|]*/CANCELLED|None/' jobs/$job ;; esac
 """,
     "scontrol": """
-sed -i 's/^[A-Z_]*|[^|]*/PENDING|BeginTime/' jobs/$2
+echo "MaxArraySize            = $(cat arrays 2>/dev/null || echo 1001)"
 """,
     "sacct": """
 [ -d accounts ] || { echo "Slurm accounting storage is disabled" >&2; exit 1; }
@@ -76,6 +83,10 @@ class FakeSlurm:
         *_, name, comment = (self.folder / "jobs" / job).read_text().rstrip("\n").split("|")
         (self.folder / "jobs" / job).write_text(f"{state}|{reason}|{start}|{nodes}|{name}|{comment}\n")
 
+    def name(self, job: str) -> str:
+        """Its name."""
+        return (self.folder / "jobs" / job).read_text().split("|")[4]
+
     def know(self, job: str, state: str, *, name: str, comment: str = "") -> None:
         """A job that this test did not submit."""
         (self.folder / "jobs" / job).write_text(f"{state}|None|N/A||{name}|{comment}\n")
@@ -104,8 +115,13 @@ class FakeSlurm:
         return sum(call.split()[0] == command for call in self.calls)
 
     def script(self, job: str) -> str:
-        """What was submitted."""
-        return (self.folder / "scripts" / job).read_text()
+        """What was submitted, of an array or one of its jobs."""
+        return (self.folder / "scripts" / job.partition("_")[0]).read_text()
+
+    def asked(self, job: str) -> dict[str, str]:
+        """The options in its script, by name; empty for those without a value."""
+        lines = [line[len("#SBATCH --") :] for line in self.script(job).splitlines() if line.startswith("#SBATCH ")]
+        return {name: "".join(shlex.split(value)) for name, _, value in (line.partition("=") for line in lines)}
 
 
 def installed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:

@@ -63,7 +63,7 @@ def _identity(package: Path, stamps: tuple[tuple[Path, int, int], ...]) -> CodeI
     root = package.parent
     patch = code_patch(root)
     return CodeIdentity(
-        version=_version(),
+        version=installed_version(),
         commit=_commit(root),
         diff_sha256=hashlib.sha256(patch).hexdigest() if patch else None,
         files={
@@ -122,7 +122,8 @@ def _files(package: Path) -> list[Path]:
     return sorted(path for path in package.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
 
 
-def _version() -> str:
+def installed_version() -> str:
+    """Of the package `goe` as it is installed now; `unknown` where nobody installed it."""
     import importlib.metadata  # 20 ms that only whoever makes a run should wait for
 
     try:

@@ -56,7 +56,7 @@ class Exit(Struct, frozen=True, kw_only=True):
     cause: str = ""
     """Of a failure, a Cause (goe/core/jobs.py); empty for what did not fail, or before causes were recorded."""
     said: str = ""
-    """What Slurm said of its end, where that is all that is known: then a queue wrote this, and no supervisor."""
+    """Where no worker had the word: what Slurm said, then a queue wrote this, or why a node refused to train."""
 
 
 class Notice(Struct, frozen=True, kw_only=True):

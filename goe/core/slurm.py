@@ -29,6 +29,8 @@ class SlurmRequest(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Of the node, such as "16G"."""
     lead: Natural | None = None
     """Seconds ahead of the time limit at which the run is told, so that it can save and go on in a next turn; 120."""
+    array_parallelism: Positive | None = None
+    """Jobs of one array, which are runs submitted together, that Slurm lets run at once; all of them."""
     directives: tuple[str, ...] | None = None
     """Further options of sbatch, such as "--exclude=n7"; they come last and win."""
     setup: tuple[str, ...] | None = None
@@ -43,7 +45,9 @@ class SlurmJob(Struct, frozen=True, kw_only=True):
     """`slurm.json`: the job submitted for a run, and what Slurm last said of it."""
 
     job: str
-    """Its id."""
+    """Its id: `12`, or `12_3` in an array."""
+    batch: str = ""
+    """Folder in `.slurm` beside the runs with what it was submitted with; gone when all jobs in it are over."""
     attempt: int
     """The attempt that it makes next, or the one it is at."""
     submitted: float
@@ -91,10 +95,9 @@ VANISHED = "VANISHED"
 """goe's own word for a job that neither the controller nor the accounts know any more."""
 
 
-_OPTION = re.compile(r"^(--[a-z][a-z0-9-]*(=.*)?|-[A-Za-z].*)$", re.DOTALL)
+_OPTION = re.compile(r"--[a-z][a-z0-9-]*(=.*)?")
 _OURS = {"job-name", "comment", "output", "error", "open-mode", "parsable", "signal", "requeue", "no-requeue", "array"}
 _OURS |= {"wrap", "chdir", "wait", "test-only"}
-_SHORT = {"J": "job-name", "o": "output", "e": "error", "a": "array", "D": "chdir", "W": "wait"}
 
 
 _TIME = re.compile(r"UNLIMITED|\d+(:\d{1,2}){0,2}|\d+-\d{1,2}(:\d{1,2}){0,2}")
@@ -108,9 +111,9 @@ def request_problems(request: SlurmRequest) -> Iterator[tuple[tuple[str | int, .
     if request.memory is not None and not _MEMORY.fullmatch(request.memory):
         yield ("memory",), f'memory: "{request.memory}" is no size of memory; write for example "16G"'
     for place, text in enumerate(request.directives or ()):
-        name = text[2:].partition("=")[0] if text.startswith("--") else _SHORT.get(text[1:2], "")
-        if not _OPTION.match(text) or "\n" in text:
-            found = f'"{text}" is no option of sbatch; write it as on the command line, for example "--exclude=n7"'
+        name = text[2:].partition("=")[0]
+        if not _OPTION.fullmatch(text):
+            found = f'"{text}" is no long option of sbatch; write for example "--exclude=n7" or "--exclusive"'
             yield ("directives", place), f"directives: {found}"
         elif name in _OURS:
             yield ("directives", place), f'directives: "{text}": goe itself sets --{name}; leave it out'

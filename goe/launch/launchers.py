@@ -4,12 +4,13 @@ The dashboard leans on this and starts nothing; so what is needed only then is i
 """
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from goe.core.overview import RunView, view_run
 from goe.core.queuefile import QueueOptions
 from goe.core.rundir import RunDir
-from goe.launch.base import Launcher, Places
-from goe.launch.local import LocalLauncher
+from goe.launch.base import Launcher, Places, Site
+from goe.launch.local import Here, LocalLauncher
 
 
 def launcher_for(options: QueueOptions) -> Launcher:
@@ -26,6 +27,15 @@ def places_for(options: QueueOptions, gpus: Sequence[int | str] | None = None, c
     from goe.launch.slots import Slots
 
     return Slots(options, gpus, count)
+
+
+def site_for(options: QueueOptions, runs: Path) -> Site:
+    """Where the runs of a queue with these options are."""
+    if options.launcher == "slurm":
+        from goe.launch.slurmsite import SlurmSite
+
+        return SlurmSite(runs)
+    return Here()
 
 
 def is_job(view: RunView) -> bool:

@@ -7,19 +7,23 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from goe.core.errors import RunError
+from goe.core.overview import RunView
 from goe.core.process import ProcessId, is_alive
 from goe.core.records import Launch
 from goe.core.rundir import Attempt, RunDir
-from goe.launch.base import LaunchError, Slot
+from goe.launch.base import LaunchError, Slot, Start
 from goe.launch.family import end_family, signal_family
 
 CLAIM_TIMEOUT_S = 30.0
 WORKER_S = 1.0
 """From a claim until its worker is recorded, at most, on a disk that is not full."""
+POLL_S = 0.3
+"""Between a queue's turns."""
 _POLL_S = 0.01
 
 
@@ -27,9 +31,13 @@ class LocalLauncher:
     """Starts supervisors that outlive the caller."""
 
     name = "local"
+    most = 1
 
-    def launch(self, run: RunDir, slot: Slot, *, attempt: int) -> bool:
-        """Start a supervisor and wait until the attempt is claimed, by it or by somebody else's."""
+    def launch(self, starts: Sequence[Start]) -> list[bool]:
+        """Start a supervisor for each and wait until the attempt is claimed, by it or by somebody else's."""
+        return [self._launch(start.run, start.slot, start.attempt) for start in starts]
+
+    def _launch(self, run: RunDir, slot: Slot, attempt: int) -> bool:
         given = msgspec.json.encode(slot).decode()
         with tempfile.TemporaryFile() as errors:
             supervisor = subprocess.Popen(
@@ -68,6 +76,32 @@ class LocalLauncher:
             _send(launch.supervisor, signal.SIGTERM)
         elif launch.worker and is_alive(launch.worker):
             end_family(launch.worker.pid, attempt)
+
+
+class Here:
+    """The machine itself, as a queue's site: runs' folders and processes say everything."""
+
+    name = "this machine"
+    look_s = 3.0
+    problem = ""
+
+    def pause(self, live: int) -> float:  # noqa: ARG002 - processes wake it anyway
+        """A moment."""
+        return POLL_S
+
+    def ask(self, views: Iterable[RunView]) -> bool:  # noqa: ARG002
+        """There is nobody to ask."""
+        return False
+
+    def started(self) -> None:
+        """Nothing is to be done."""
+
+    def puts_off(self, error: Exception) -> bool:  # noqa: ARG002
+        """What can't be started is refused."""
+        return False
+
+    def leave(self, views: Iterable[RunView]) -> None:
+        """Nothing is left behind."""
 
 
 def _with_worker(attempt: Attempt) -> Launch:

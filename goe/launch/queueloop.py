@@ -10,7 +10,7 @@ import functools
 import math
 import os
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,25 +23,18 @@ from goe.core.queuefile import Queue, QueueOptions
 from goe.core.report import job_text
 from goe.core.rundir import RunDir
 from goe.core.state import RunState
-from goe.launch.base import Launcher, Slot
+from goe.launch.base import Launcher, Slot, Start
 from goe.launch.detached import Announcement, announced
 from goe.launch.events import Event, EventKind
-from goe.launch.launchers import launcher_for, places_for
+from goe.launch.launchers import launcher_for, places_for, site_for
 from goe.launch.livefile import LiveFile
 from goe.launch.local import reap
 from goe.launch.look import Look, Seen
 from goe.launch.notify import Notifier
 from goe.launch.plan import Plan, Stand, Standing, retry_text
-from goe.launch.slurmclient import UnansweredError
-from goe.launch.slurmwatch import SlurmWatch
 from goe.launch.space import SpaceGuard, free_gib
 from goe.launch.watch import Watch
 
-POLL_S = 0.3
-LOOK_S = 3.0
-"""Between looks at runs that rest; a hold, or a run that somebody else started, is noticed within it."""
-SLURM_TURN_S, SLURM_LOOK_S = 10.0, 15.0
-"""The same on a cluster, at most, where each look at many runs is work for a file server that others share."""
 FILL_S = 5.0
 """Time that one turn spends on starting runs."""
 TELL_S = 20.0
@@ -98,7 +91,7 @@ class Runner:
         self._notifier = Notifier(self.queue.options.notify, self.queue.options.notify_on)
         self._slots = places_for(self.queue.options, self.gpus, self.count)
         self._launcher = self.launcher or launcher_for(self.queue.options)
-        self._jobs = SlurmWatch(self.runs) if self.queue.options.launcher == "slurm" else None
+        self._site = site_for(self.queue.options, self.runs)
         self._unanswered = ""
 
     @property
@@ -122,13 +115,14 @@ class Runner:
                     reap()
             finally:
                 self._watch.close()
+                self._site.leave(self.views.values())
                 self._close_notifier(TELL_S)
         return all(self.seen[run_id].view.state is RunState.DONE for run_id in self.jobs)
 
     def turn(self, word: Announcement | None = None) -> bool:
         """Look, plan, fill the free slots. False when nothing is left to do, unless somebody changes something."""
         self._reread()
-        self._ask_slurm()
+        self._ask()
         look = time.monotonic() >= self._next_look
         self._look_at(list(self.seen if look else self._alive))
         news = look or self._changed
@@ -221,24 +215,20 @@ class Runner:
             self.report(Event("found", seen.view, _waits(seen.view)))
         return seen
 
-    # Slurm
-
-    def _ask_slurm(self) -> None:
-        """See what became of the jobs, seldom; say once if Slurm can't be asked, and when it can again."""
-        if self._jobs is None:
-            return
-        if self._jobs.poll(seen.view for seen in self.seen.values()):
-            self._next_look = 0.0
-        if bool(self._jobs.problem) != bool(self._unanswered):
-            goes_on = "runs go on, nothing is submitted meanwhile"
-            self._note(f"{self._jobs.problem}; {goes_on}" if self._jobs.problem else "Slurm answers again")
-        self._unanswered = self._jobs.problem
-
     # The runs
+
+    def _ask(self) -> None:
+        """See what became of runs elsewhere; say once if nobody answers there, and when somebody does again."""
+        if self._site.ask(seen.view for seen in self.seen.values()):
+            self._next_look = 0.0
+        if bool(self._site.problem) != bool(self._unanswered):
+            away = f"{self._site.problem}; runs go on, nothing is submitted meanwhile"
+            self._note(away if self._site.problem else f"{self._site.name} answers again")
+        self._unanswered = self._site.problem
 
     def _look_at(self, run_ids: Collection[str]) -> None:
         if len(run_ids) == len(self.seen):
-            self._next_look = time.monotonic() + (LOOK_S if self._jobs is None else SLURM_LOOK_S)
+            self._next_look = time.monotonic() + self._site.look_s
         for run_id in run_ids:
             old = self.seen[run_id]
             if old.view.state is not RunState.DONE:
@@ -321,28 +311,40 @@ class Runner:
         self._others = {run_id: view_run(view.run) for run_id, view in self._others.items()}
         first, job = next(iter(self._ready.items()))
         if self._unanswered:
-            self._waits_for_slot = (first, f"waits for Slurm: {self._unanswered}")
+            self._waits_for_slot = (first, f"waits for {self._site.name}: {self._unanswered}")
             return
         if self._must_wait(first, job):
             return
         self._look_around()
         if self._changed:
             self._replan()
-        begun = time.monotonic()
+        self._start_ready()
+
+    def _start_ready(self) -> None:
+        """Those with equal slots that follow each other are started together, as far as the launcher can."""
+        begun, most = time.monotonic(), self._launcher.most
+        group: dict[str, Slot] = {}
         for run_id, job in self._ready.items():
+            if len(group) == most:
+                if not self._start(group):
+                    return  # one ended at once, and what waited for it may now come first
+                group = {}
             if time.monotonic() - begun > FILL_S:
-                return  # the rest at the next turn: submitting takes its time, and the file may have been saved
+                break  # the rest at the next turn: starting takes its time, and the file may have been saved
             problem = self._slots.problem(job.options)
-            slot = None if problem else self._slots.take(job.options, self._live())
             if problem:
                 self._refuse(run_id, f"not started: {problem}")
-            elif slot is not None:
-                self._start(run_id, slot)
-                if not self.seen[run_id].view.is_live:
-                    return  # it ended at once, and what waited for it may now come first
-            else:
+                continue
+            slot = self._slots.take(job.options, self._live(), len(group))
+            if group and slot not in group.values():
+                if not self._start(group):
+                    return
+                group = {}
+            if slot is None:
                 self._must_wait(run_id, job)
                 return  # what follows would take what it waits for, and it would wait for ever
+            group[run_id] = slot
+        self._start(group)
 
     def _must_wait(self, run_id: str, job: Job) -> bool:
         """Whether there is no slot for the run now but may be one later; why is kept for whoever watches."""
@@ -374,28 +376,36 @@ class Runner:
         views = [self._look.at(run).view for run in self._beside.values()]
         self._others = {view.run_id: view for view in views if view.is_live}
 
-    def _start(self, run_id: str, slot: Slot) -> None:
+    def _start(self, group: Mapping[str, Slot]) -> bool:
+        """Start runs together; whether all are live now."""
+        planned = [self._as_planned(run_id, slot) for run_id, slot in group.items()]
+        starts = [start for start in planned if start is not None]
+        try:
+            mine = self._launcher.launch(starts) if starts else []
+        except (GoeError, OSError) as error:
+            self._changed = True
+            if not self._site.puts_off(error):
+                for start in starts:
+                    self._refuse(start.run.run_id, str(error))
+            return False
+        for start, own in zip(starts, mine, strict=True):
+            self._changed = True
+            self._site.started()
+            self._begun(start.run.run_id, own)
+        return all(self.seen[run_id].view.is_live for run_id in group)
+
+    def _as_planned(self, run_id: str, slot: Slot) -> Start | None:
+        """The start of a run; None if somebody was there since the plan."""
         old = self.seen[run_id]
         self._notice(run_id, old, self._look.at(old.view.run))
         view = self.seen[run_id].view
-        if _marks(view) != _marks(old.view):
-            return  # somebody was here meanwhile
-        self._changed = True
-        try:
-            mine = self._launcher.launch(view.run, slot, attempt=view.attempt + 1)
-        except UnansweredError as error:
-            if self._jobs is not None:
-                self._jobs.back_off(str(error))
-            return
-        except (GoeError, OSError) as error:
-            self._refuse(run_id, str(error))
-            return
-        if self._jobs is not None:
-            self._jobs.hurry()
-        new = self._look.at(view.run)
+        return Start(view.run, slot, view.attempt + 1) if _marks(view) == _marks(old.view) else None
+
+    def _begun(self, run_id: str, own: bool) -> None:
+        new = self._look.at(self.seen[run_id].view.run)
         self._keep(run_id, new)
         begun: EventKind = "submitted" if new.view.state is RunState.PENDING else "started"
-        self.report(Event(begun if mine else "found", new.view, _waits(new.view)))
+        self.report(Event(begun if own else "found", new.view, _waits(new.view)))
         if new.view.lives:
             self._tell_broken(new.view)
         elif not new.view.is_live:
@@ -407,7 +417,7 @@ class Runner:
         self.report(Event("error", self.seen[run_id].view, why))
 
     def _pause(self) -> float:
-        turn = POLL_S if self._jobs is None else min(SLURM_TURN_S, max(1.0, len(self._alive) / 100))
+        turn = self._site.pause(len(self._alive))
         return 0.0 if self._changed else min(turn, max(0.0, self._next_due - time.monotonic()))
 
     def _note(self, text: str) -> None:

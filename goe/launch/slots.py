@@ -74,8 +74,9 @@ class Slots:
         self._now, self._read_at = self._gpus, clock()
         self._looked: _Looked = frozenset(), -math.inf
 
-    def take(self, options: JobOptions, live: Sequence[RunView]) -> Slot | None:
+    def take(self, options: JobOptions, live: Sequence[RunView], beside: int = 0) -> Slot | None:
         """A free slot for a run queued like this, or None if it has to wait. `live`: every live run of the folder."""
+        assert not beside, "runs of this machine are started one by one"
         return self._decide(options, live)[0]
 
     def why(self, options: JobOptions, live: Sequence[RunView]) -> str:

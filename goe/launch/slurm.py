@@ -2,17 +2,18 @@
 
 A job does nothing but start goe's supervisor on its node (goe/launch/slurmnode.py), which claims the attempt in the
 run's directory like any other. So a job that is submitted twice runs once, and one whose attempt was closed meanwhile
-ends at once. What Slurm says of the jobs is asked by goe/launch/slurmwatch.py.
+ends at once. submitit submits them (goe/launch/slurmsubmit.py); what Slurm says of the jobs is asked by
+goe/launch/slurmwatch.py.
 """
 
 import contextlib
-import shlex
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 
 from msgspec.structs import replace
 
+from goe.core.code import installed_version
 from goe.core.errors import EXIT_STOPPED, ConfigError
 from goe.core.jobs import JobOptions
 from goe.core.overview import RunView, view_run
@@ -22,11 +23,14 @@ from goe.core.records import Exit, Launch
 from goe.core.rundir import RunDir, write_json
 from goe.core.slurm import LEAD_S, SlurmJob, SlurmRequest
 from goe.core.state import RunState
-from goe.launch.base import LaunchError, Slot
-from goe.launch.slurmclient import SlurmError, UnansweredError, cancel, client, submit
+from goe.launch.base import LaunchError, Slot, Start
+from goe.launch.slurmbatch import comment, discard, job_name, open_batch
+from goe.launch.slurmclient import ARRAY_JOBS, SlurmError, UnansweredError, array_limit, cancel, client
+from goe.launch.slurmnode import Turn
 
 NAME = "slurm"
-_MARK = "goe:"
+_TAGS = ("%j", "%t", "%A", "%a")
+"""What submitit replaces in the path of its folder."""
 
 
 class SlurmSlot(Slot, frozen=True):
@@ -49,16 +53,16 @@ class SlurmSlots:
                 [f'{where}: with launcher = "slurm" Slurm chooses the GPUs; say gpu-count and slurm.gres']
             )
         try:
-            for command in ("sbatch", "squeue", "scancel"):
+            for command in ("sbatch", "srun", "squeue", "scancel"):  # submitit wants to see srun
                 client(command)
         except SlurmError as error:
             raise ConfigError([f'launcher = "slurm": {error}']) from None
         self._usual = options.slurm
         self._most = count or options.max_jobs
 
-    def take(self, options: JobOptions, live: Sequence[RunView]) -> SlurmSlot | None:
+    def take(self, options: JobOptions, live: Sequence[RunView], beside: int = 0) -> SlurmSlot | None:
         """A place for a run queued like this, or None if it has to wait."""
-        if self.why(options, live):
+        if _jobs(live) + beside >= self._most:
             return None
         request = options.slurm.over(self._usual) if options.slurm else self._usual
         processes = options.processes if request.gres == "" else options.gpu_count
@@ -66,7 +70,7 @@ class SlurmSlots:
 
     def why(self, options: JobOptions, live: Sequence[RunView]) -> str:  # noqa: ARG002 - all runs count alike
         """What such a run waits for, in words; empty if it needn't."""
-        jobs = sum(view.job is not None and not view.job.over for view in live)
+        jobs = _jobs(live)
         return f"at most {self._most} jobs at once (max-jobs); {jobs} are in Slurm" if jobs >= self._most else ""
 
     def problem(self, options: JobOptions) -> str | None:  # noqa: ARG002 - sbatch refuses what can never run
@@ -79,18 +83,44 @@ class SlurmLauncher:
 
     name = NAME
 
-    def launch(self, run: RunDir, slot: Slot, *, attempt: int) -> bool:
-        """Submit `attempt` of the run. Raises LaunchError if Slurm refuses, UnansweredError if it can't be asked."""
+    def __init__(self) -> None:
+        self._most: int | None = None
+
+    @property
+    def most(self) -> int:
+        """As many as the cluster takes in one array."""
+        if self._most is None:
+            with contextlib.suppress(SlurmError):  # asked again the next time
+                self._most = array_limit()
+        return self._most or ARRAY_JOBS
+
+    def launch(self, starts: Sequence[Start]) -> list[bool]:
+        """Submit runs as one array. Raises LaunchError if Slurm refuses, UnansweredError if it can't be asked."""
+        from goe.launch.slurmsubmit import submit  # only where something is submitted: it brings submitit
+
+        slot = starts[0].slot
         assert isinstance(slot, SlurmSlot), "slots of Slurm are taken from SlurmSlots"
-        now = time.time()
+        runs, request, now = starts[0].run.path.parent, slot.request, time.time()
+        if any(tag in str(runs.resolve()) for tag in _TAGS):
+            raise LaunchError(f"{runs.resolve()}: submitit takes no folder with {', '.join(_TAGS)} in its name")
+        folder = open_batch(runs, starts)
+        version = installed_version()
+        turns = [_turn(start, version) for start in starts]
         try:
-            job = submit(script(run, slot, attempt), list(options(run, slot, attempt)))
+            asked = options([start.run.run_id for start in starts], slot, folder)
+            at_once = request.array_parallelism or len(starts)
+            jobs = submit(folder, turns, asked, at_once=at_once, lead=_lead(request), setup=request.setup or ())
         except UnansweredError:
-            raise
-        except SlurmError as error:
-            raise LaunchError(f"{run.run_id}: {error}{_advice(str(error))}") from None
-        write_json(run.slurm_file, SlurmJob(job=job, attempt=attempt, submitted=now, seen=now))
-        return True
+            raise  # perhaps it was submitted all the same: the folder says what the jobs are
+        except (SlurmError, OSError) as error:
+            discard(folder)
+            if isinstance(error, OSError):
+                raise
+            raise LaunchError(f"{error}{_advice(str(error))}") from None
+        for start, job in zip(starts, jobs, strict=True):
+            known = SlurmJob(job=job, batch=folder.name, attempt=start.attempt, submitted=now, seen=now)
+            write_json(start.run.slurm_file, known, durable=False)  # a next queue would learn it from the comment
+        return [True] * len(starts)
 
     def stop(self, run: RunDir, *, force: bool = False) -> None:
         """Close the attempt of a job that waits, and cancel it; ask one at work to end after its current step.
@@ -124,38 +154,19 @@ def close(run: RunDir, job: SlurmJob, attempt: int, ended: Exit) -> bool:
     return run.claim(launch, ended) is not None
 
 
-def comment(run: RunDir, attempt: int) -> str:
-    """By which a job is known as an attempt of the run, by queues that did not submit it too."""
-    return f"{_MARK}{attempt}:{run.path.resolve()}"
-
-
-def read_comment(text: str) -> tuple[int, str] | None:
-    """The attempt and the run's folder; None for a job that is none of goe's."""
-    number, _, path = text.removeprefix(_MARK).partition(":")
-    return (int(number), path) if text.startswith(_MARK) and number.isdecimal() and path else None
-
-
-def script(run: RunDir, slot: SlurmSlot, attempt: int) -> str:
-    """What the node runs; the supervisor takes the shell's place, so that Slurm's signals reach it."""
-    numbers = map(str, (attempt, _lead(slot.request), slot.processes, slot.restarts))
-    command = [sys.executable, "-P", "-m", "goe.launch.slurmnode", str(run.path.resolve()), *numbers]
-    return "\n".join(("#!/bin/bash", *(slot.request.setup or ()), f"exec {shlex.join(command)}", ""))
-
-
-def options(run: RunDir, slot: SlurmSlot, attempt: int) -> Iterator[str]:
-    """What sbatch is told."""
+def options(run_ids: Sequence[str], slot: SlurmSlot, folder: Path) -> dict[str, str | int | bool]:
+    """What sbatch is told of a batch, by the long names of its options; the request's own directives win."""
     request = slot.request
-    lead = _lead(request)
     gres = "gpu" if request.gres is None else request.gres
-    yield f"--job-name={run.run_id}"
-    yield f"--comment={comment(run, attempt)}"
-    yield f"--output={str(run.path.resolve()).replace('%', '%%')}/slurm-%j.out"
-    yield from ("--open-mode=append", "--requeue", "--nodes=1", "--ntasks=1")
-    if lead:
-        yield f"--signal=B:USR1@{lead}"
-    if gres:
-        yield f"--gres={gres}:{slot.gpu_count}"
-    named = {
+    job = "%A_%a" if len(run_ids) > 1 else "%j"
+    told: dict[str, str | int | bool | None] = {
+        "job_name": job_name(folder, run_ids),  # as submitit spells what it sets itself
+        "comment": comment(folder),
+        "output": f"{str(folder).replace('%', '%%')}/{job}.out",
+        "requeue": True,
+        "nodes": 1,
+        "ntasks": 1,
+        "gres": f"{gres}:{slot.gpu_count}" if gres else None,
         "partition": request.partition,
         "account": request.account,
         "qos": request.qos,
@@ -164,8 +175,21 @@ def options(run: RunDir, slot: SlurmSlot, attempt: int) -> Iterator[str]:
         "cpus-per-task": request.cpus,
         "mem": request.memory,
     }
-    yield from (f"--{name}={value}" for name, value in named.items() if value is not None)
-    yield from request.directives or ()
+    asked = {name: value for name, value in told.items() if value is not None}
+    for directive in request.directives or ():
+        name, given, value = directive.removeprefix("--").partition("=")
+        asked[name] = value if given else True
+    return asked
+
+
+def _jobs(live: Sequence[RunView]) -> int:
+    return sum(view.job is not None and not view.job.over for view in live)
+
+
+def _turn(start: Start, version: str) -> Turn:
+    assert isinstance(start.slot, SlurmSlot)
+    lead, slot = _lead(start.slot.request), start.slot
+    return Turn(start.run.path, start.attempt, version, lead=lead, processes=slot.processes, restarts=slot.restarts)
 
 
 def _lead(request: SlurmRequest) -> int:
@@ -179,6 +203,7 @@ def _advice(said: str) -> str:
         "invalid account": "; `sacctmgr show associations user=$USER` lists yours: correct slurm.account",
         "generic resource": '; the cluster knows no such GPUs: correct slurm.gres, "" asks for none',
         "feature specification": "; `sinfo -o %f` lists the features: correct slurm.constraint",
+        "job array specification": "; `scontrol show config` says what arrays the cluster takes (MaxArraySize)",
         "time limit": "; `sinfo -o '%P %l'` lists the partitions' limits: lower slurm.time",
     }
     return next((advice for words, advice in known.items() if words in said.lower()), "")

@@ -16,6 +16,8 @@ from goe.core.errors import UserError
 
 TIMEOUT_S = 30.0
 """Clients themselves try for 10 s and more to reach a controller that is down."""
+ARRAY_JOBS = 500
+"""In one array at most: half of what Slurm takes by default, and a file server has as many pickles to write at once."""
 
 
 class SlurmError(UserError):
@@ -45,15 +47,6 @@ def client(command: str) -> str:
     if found is None:
         raise SlurmError(f"{command}: not found on PATH; Slurm's commands are on the cluster's login nodes")
     return found
-
-
-def submit(script: str, options: Sequence[str]) -> str:
-    """Hand a job script to sbatch; the job's id. Raises SlurmError with sbatch's words."""
-    said = _call(["sbatch", "--parsable", *options], script).strip()
-    job = said.splitlines()[-1].partition(";")[0] if said else ""
-    if not re.fullmatch(r"\d+", job):
-        raise SlurmError(f"sbatch: no job id in its answer: {said!r}")
-    return job
 
 
 def list_jobs() -> list[Listed]:
@@ -95,9 +88,11 @@ def cancel(job: str, *options: str) -> None:
             raise
 
 
-def requeue(job: str) -> None:
-    """Let a job begin anew, as a node that has to be left does with its own."""
-    _call(["scontrol", "requeue", job])
+def array_limit() -> int:
+    """The most tasks that an array may have on this cluster, ARRAY_JOBS at most; 1 where there are no arrays."""
+    text = _call(["scontrol", "show", "config"])
+    limits = re.findall(r"^MaxArraySize\s*=\s*(\d+)|\bmax_array_tasks=(\d+)", text, re.MULTILINE)
+    return max(1, min([ARRAY_JOBS, *(int(size or tasks) for size, tasks in limits)]))
 
 
 _LATER = re.compile(
@@ -110,15 +105,31 @@ _LATER = re.compile(
 """What passes by itself: a controller that restarts or is busy, and limits on how many jobs may be submitted."""
 
 
-def _call(command: Sequence[str], text: str = "") -> str:
+_SIGNALS = 128
+"""Above it, an exit code tells of a signal."""
+
+
+def refusal(program: str, said: str, code: int | None) -> SlurmError:
+    """The error for what a client printed before it failed; one that was killed may have done what it was to do."""
+    if code is not None and (code < 0 or code > _SIGNALS):
+        return UnansweredError(f"{program}: was killed before it could answer")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    words = "; ".join(line.removeprefix(f"{program}: error: ") for line in lines) or f"exit code {code}"
+    return (UnansweredError if _LATER.search(words) else SlurmError)(f"{program}: {words}")
+
+
+def no_answer(program: str) -> UnansweredError:
+    """The error for a client that took too long."""
+    return UnansweredError(f"{program}: no answer within {TIMEOUT_S:g} s; is the Slurm controller up?")
+
+
+def _call(command: Sequence[str]) -> str:
     program = command[0]
     environment = {**os.environ, "SLURM_TIME_FORMAT": "%s", "LC_ALL": "C"}
-    if program == "sbatch":  # --export=ALL hands it on to the job
-        environment = dict(os.environ)
     try:
         done = subprocess.run(
             [client(program), *command[1:]],
-            input=text,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             errors="replace",
@@ -127,14 +138,12 @@ def _call(command: Sequence[str], text: str = "") -> str:
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise UnansweredError(f"{program}: no answer within {TIMEOUT_S:g} s; is the Slurm controller up?") from None
+        raise no_answer(program) from None
     except OSError as error:
         raise UnansweredError(f"{program}: can't be run: {error.strerror}") from None
     if done.returncode == 0:
         return done.stdout
-    lines = [line.strip() for line in (done.stderr or done.stdout).splitlines() if line.strip()]
-    said = "; ".join(line.removeprefix(f"{program}: error: ") for line in lines) or f"exit code {done.returncode}"
-    raise (UnansweredError if _LATER.search(said) else SlurmError)(f"{program}: {said}")
+    raise refusal(program, done.stderr or done.stdout, done.returncode)
 
 
 def _listed(line: str) -> Listed:

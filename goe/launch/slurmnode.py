@@ -1,11 +1,13 @@
-"""What a job of Slurm runs on its node: goe's supervisor, for the attempt that it was submitted for or the next one.
+"""What a job of Slurm does on its node: goe's supervisor, for the attempt that it was submitted for or the next one.
 
-    python -m goe.launch.slurmnode RUNDIR ATTEMPT LEAD PROCESSES RESTARTS
+    submitit's process        unpickles Turn and calls it; has Slurm's signals
+      └─ goe.launch.slurmnode   RUNDIR ATTEMPT LEAD PROCESSES RESTARTS: the supervisor
+           └─ goe.worker
 
-LEAD seconds ahead of the time limit Slurm sends SIGUSR1. The worker then finds `notice` in the attempt's folder, ends
-with the last epoch that can be saved in time, or at once, and the job goes back into Slurm's queue. A job that Slurm
-begins anew, after this, a preemption or a node's failure, makes the run's next attempt, which goes on from the
-checkpoint. What is printed here goes to `slurm-<job>.out` in the run's folder.
+LEAD seconds ahead of the time limit Slurm signals submitit, which calls `Turn.checkpoint`. The worker then finds
+`notice` in the attempt's folder, and ends with the last epoch that can be saved in time, or at once; and submitit puts
+the job back into Slurm's queue if the run is to go on. A job that Slurm begins anew, after this, a preemption or a
+node's failure, makes the run's next attempt, which goes on from the checkpoint.
 """
 
 import contextlib
@@ -14,22 +16,102 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
 
+from goe.core.code import installed_version
 from goe.core.errors import EXIT_USER
 from goe.core.process import is_alive, myself
 from goe.core.records import Exit, Launch, Notice
 from goe.core.rundir import Attempt, RunDir, write_json
 from goe.launch.retry import advanced
-from goe.launch.slurmclient import SlurmError, requeue
 from goe.launch.supervisor import supervise
+
+if TYPE_CHECKING:
+    from submitit.helpers import DelayedSubmission
 
 VISIBLE_S = 60.0
 """A node may learn of a new folder on the shared file system as late as its attribute cache allows."""
 SILENT_S = 60.0
 """After this without a heartbeat an earlier attempt's worker, on a node that Slurm gave up, is taken for dead."""
+EXIT_AGAIN = 75
+"""Of the supervisor: the run was told of the node's end, and is to go on in a next turn. (sysexits.h: EX_TEMPFAIL)"""
 _POLL_S = 0.5
+_TELL = signal.SIGUSR1
+
+
+class Turn:
+    """One job's turn at a run, as submitit pickles and calls it.
+
+    It never returns: the job ends with the supervisor, whose word is in the run's folder, and leaves no result.
+    """
+
+    def __init__(self, run: Path, attempt: int, version: str, *, lead: int, processes: int, restarts: int) -> None:
+        """`version`: of the goe that submits it."""
+        self.version = version
+        self.run = str(run.resolve())
+        self.arguments = tuple(map(str, (attempt, lead, processes, restarts)))
+        self._pid = 0
+
+    def __call__(self) -> NoReturn:
+        """Begin the supervisor and end as it does."""
+        self._begin()
+        raise SystemExit(self._wait())
+
+    def checkpoint(self) -> "DelayedSubmission":
+        """The node has to be left: tell the supervisor, wait for its end, and go on in a next turn if the run does.
+
+        submitit calls it in the handler of Slurm's signal, on top of whatever waits below.
+        """
+        from submitit.helpers import DelayedSubmission
+
+        self._begin()
+        os.kill(self._pid, _TELL)
+        code = self._wait()
+        if code != EXIT_AGAIN:
+            raise SystemExit(code)
+        if installed_version() != self.version:
+            _say(f"{self._versions()}; the job is not put back: goe's queue submits it again")
+            raise SystemExit(EXIT_USER)
+        return DelayedSubmission(self)
+
+    def __getstate__(self) -> dict[str, object]:
+        """All but the supervisor, which is this node's."""
+        return {**self.__dict__, "_pid": 0}
+
+    def _begin(self) -> None:
+        """Start the supervisor, once, whatever signals come meanwhile."""
+        with _held({signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2}):
+            if self._pid:
+                return
+            if installed_version() != self.version:
+                self._refuse()
+            command = [sys.executable, "-P", "-m", "goe.launch.slurmnode", self.run, *self.arguments]
+            # Held there until the attempt is made, which is what is told of it.
+            self._pid = os.posix_spawn(sys.executable, command, os.environ, setsigmask=[_TELL])
+            signal.signal(signal.SIGTERM, lambda number, _: os.kill(self._pid, number))
+
+    def _wait(self) -> int:
+        """The supervisor's exit code. Nobody ever reaps it, so that this can be waiting in a handler and below it."""
+        ended = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT)
+        assert ended is not None, "only WNOHANG returns none"
+        return ended.si_status if ended.si_code == os.CLD_EXITED else 128 + ended.si_status
+
+    def _refuse(self) -> NoReturn:
+        """Leave an attempt that says why it came to nothing."""
+        said = f"{self._versions()}; install the same on both, then `goe retry {Path(self.run).name}`"
+        _say(said)
+        run, job, now = RunDir(Path(self.run)), job_id(os.environ), time.time()
+        attempt = turn_attempt(run, job, int(self.arguments[0]))
+        if attempt is not None:
+            launch = Launch(attempt=attempt, launcher="slurm", supervisor=myself(), job=job, started=now)
+            ended = Exit(code=EXIT_USER, signal=None, started=now, ended=now, peak_memory=0, cause="user", said=said)
+            run.claim(launch, ended)
+        raise SystemExit(EXIT_USER)
+
+    def _versions(self) -> str:
+        return f"{platform.node()}: goe {installed_version()} is here, but {self.version} submitted the job"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -37,16 +119,13 @@ def main(argv: Sequence[str]) -> int:
     path, number, lead, processes, restarts = argv
     run, job = RunDir(Path(path)), job_id(os.environ)
     told: list[int] = []
-    signal.signal(signal.SIGUSR1, lambda number, _: told.append(number))
+    signal.signal(signal.SIGUSR2, signal.SIG_IGN)  # for submitit, should Slurm send it to all
     if not _appears(run):
         _say(f"{path}: not there on {platform.node()}; the runs have to lie on a file system that all nodes share")
         return EXIT_USER
-    attempt = int(number)
-    if int(os.environ.get("SLURM_RESTART_COUNT") or 0):
-        follow_up = next_attempt(run, job, attempt)
-        if follow_up is None:
-            return 0
-        attempt = follow_up
+    attempt = turn_attempt(run, job, int(number))
+    if attempt is None:
+        return 0
     launch = Launch(
         attempt=attempt,
         launcher="slurm",
@@ -64,24 +143,37 @@ def main(argv: Sequence[str]) -> int:
         with contextlib.suppress(OSError):  # a full disk; the limit itself then ends the run
             write_json(run.numbered(attempt).notice_file, Notice(until=time.time() + float(lead)))
 
-    signal.signal(signal.SIGUSR1, pass_on)
-    ended = supervise(run, launch)
-    if ended is not None and told and goes_on(run, attempt, ended):
-        try:
-            requeue(job)
-        except SlurmError as error:
-            _say(f"not put back into Slurm's queue: {error}; goe's queue submits it again")
-    return 0
+    signal.signal(_TELL, pass_on)
+    ended = supervise(run, launch, lambda: _let_in(_TELL))
+    return EXIT_AGAIN if ended is not None and told and goes_on(run, attempt, ended) else 0
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)  # noqa: T201
+    print(text, file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _let_in(number: signal.Signals) -> None:
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+
+
+@contextlib.contextmanager
+def _held(numbers: set[signal.Signals]) -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def job_id(environment: Mapping[str, str]) -> str:
     """The job's id as squeue lists it."""
     array, task = environment.get("SLURM_ARRAY_JOB_ID"), environment.get("SLURM_ARRAY_TASK_ID")
     return f"{array}_{task}" if array and task else environment["SLURM_JOB_ID"]
+
+
+def turn_attempt(run: RunDir, job: str, first: int) -> int | None:
+    """The attempt that the job, submitted for attempt `first`, is to make now; None if there is none for it."""
+    return next_attempt(run, job, first) if int(os.environ.get("SLURM_RESTART_COUNT") or 0) else first
 
 
 def gpus(environment: Mapping[str, str]) -> tuple[int, ...]:

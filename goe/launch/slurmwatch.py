@@ -1,7 +1,8 @@
 """What became of a queue's jobs: asked of Slurm in one call for all, seldom, and written into the runs' directories.
 
     squeue ──► slurm.json of each job that changed ──► who waits why, where a run is, when it is to start
-           └─► a job that is over and left no word ──► its attempt's exit.json, in the supervisor's stead
+           ├─► a job that is over and left no word ──► its attempt's exit.json, in the supervisor's stead
+           └─► batches without such a job ──► their folders are removed
 
 Whether a run goes on is seen in its directory; Slurm only has to be asked about jobs that wait, and about those that
 say nothing more. A job is buried only some time after Slurm called it over, because the word of its supervisor may
@@ -12,7 +13,7 @@ this machine's monotonic clock, so that no two clocks are compared.
 import contextlib
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -26,7 +27,8 @@ from goe.core.rundir import Attempt, RunDir, write_json
 from goe.core.slurm import ENDED, VANISHED, SlurmJob
 from goe.core.stamp import Stamp, stamp_of
 from goe.core.state import RunState
-from goe.launch.slurm import close, read_comment
+from goe.launch.slurm import close
+from goe.launch.slurmbatch import batch_of, batches, needed, output_file, read_comment, read_task, release
 from goe.launch.slurmclient import Listed, SlurmError, ended_jobs, list_jobs
 
 SOON_S, SELDOM_S = 10.0, 30.0
@@ -67,14 +69,14 @@ class SlurmWatch:
         *,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
-        settle: float = SETTLE_S,
     ) -> None:
         self.runs = runs
-        self._clock, self._now, self._settle = clock, now, settle
+        self._clock, self._now = clock, now
         self._pause = SOON_S
         self._next = 0.0
         self._adopted = False
         self._silent: dict[str, _Silent] = {}
+        self._strays: dict[str, float] = {}  # batches that nobody seems to need, and since when
         self.problem = ""
         """Why Slurm could not be asked the last time; empty if it could."""
 
@@ -97,18 +99,40 @@ class SlurmWatch:
         """
         if self._clock() < self._next:
             return False
+        views = list(views)
         open_jobs = dict(_open(views))
         if not open_jobs and self._adopted and not self.problem:
+            self._next = self._clock() + SELDOM_S
+            self._tidy(views)
             return False
         try:
-            changed = self._take(open_jobs, list_jobs())
+            listed = list_jobs()
+            changed = self._take(open_jobs, listed)
         except SlurmError as error:
             self.back_off(str(error))
             return False
         self.problem, self._adopted = "", True
         self._pause = SOON_S if changed else min(SELDOM_S, self._pause * _GROWTH)
         self._next = self._clock() + self._pause
+        self._tidy(views, {batch_of(one.name) for one in listed if one.state not in ENDED})
         return True
+
+    def leave(self, views: Iterable[RunView]) -> None:
+        """Remove what the jobs of these runs were submitted with, as far as they are over."""
+        self._tidy(list(views))
+
+    def _tidy(self, views: Sequence[RunView], live: Collection[str] = ()) -> None:
+        """Remove the folders of batches that are over: those of these runs at once, others after a while.
+
+        Another queue may be submitting one at this moment. `live`: batches that Slurm knows.
+        """
+        in_use, now = needed(views).union(live), self._clock()
+        known = {view.job.batch for view in views if view.job is not None}
+        strays = [batch for batch in batches(self.runs) if batch not in in_use]
+        self._strays = {batch: self._strays.get(batch, now) for batch in strays}
+        for batch, since in self._strays.items():
+            if batch in known or now - since > SETTLE_S:
+                release(self.runs, batch)
 
     def _take(self, open_jobs: Mapping[str, _Open], listed: list[Listed]) -> bool:
         changed = False
@@ -117,11 +141,11 @@ class SlurmWatch:
         for run, job in adopted.values():
             write_json(run.slurm_file, job, durable=False)
         left = {run_id: found for run_id, found in open_jobs.items() if run_id not in adopted}
-        told = {run_id: _mine(each.run, known.get(each.job.job)) for run_id, each in left.items()}
+        told = {run_id: _mine(each.job, known.get(each.job.job)) for run_id, each in left.items()}
         missing = [left[run_id].job.job for run_id, one in told.items() if one is None]
         accounts = (ended_jobs(missing) or {}) if missing else {}
         for run_id, each in left.items():
-            one = told[run_id] or _mine(each.run, accounts.get(each.job.job))
+            one = told[run_id] or _mine(each.job, accounts.get(each.job.job))
             with contextlib.suppress(RunError, OSError):  # of one run; it is shown as broken
                 changed |= self._follow(each, one)
         for gone in self._silent.keys() - {each.job.job for each in left.values()}:
@@ -132,15 +156,20 @@ class SlurmWatch:
         """Jobs of runs of this folder that nobody wrote down, unless the one that was is still to come to something."""
         folder = self.runs.resolve()
         live = {one.job for one in listed if one.state not in ENDED}
+        written = {(each.job.job, each.job.batch) for each in open_jobs.values()}
         for one in listed:
-            known = read_comment(one.comment)
-            if one.job not in live or known is None or Path(known[1]).parent != folder:
+            batch = read_comment(one.comment)
+            if one.job not in live or batch is None or batch.parent.parent != folder:
                 continue
-            number, run = known[0], RunDir(self.runs / Path(known[1]).name)
+            task = None if (one.job, batch.name) in written else read_task(batch, one.job)
+            if task is None:
+                continue
+            number, run = task.attempt, RunDir(self.runs / task.run)
             old = open_jobs.get(run.run_id)
             if (old is None or old.job.job not in live) and self._is_unknown(run, one, number):
                 now = self._now()
-                yield run, _told(SlurmJob(job=one.job, attempt=number, submitted=now, seen=now), one, now)
+                new = SlurmJob(job=one.job, batch=batch.name, attempt=number, submitted=now, seen=now)
+                yield run, _told(new, one, now)
 
     def _is_unknown(self, run: RunDir, one: Listed, number: int) -> bool:
         """Whether a job is to make a run's attempt, or makes it, and isn't the one that is written down."""
@@ -182,7 +211,7 @@ class SlurmWatch:
                 attempt.request_stop()  # Slurm gave it up, perhaps with its node, but it goes on
             self._silent[job.job] = _Silent(self._clock(), beat, one is None)
             return True
-        if self._clock() - silent.since < self._settle:
+        if self._clock() - silent.since < SETTLE_S:
             return True
         if ended is None:
             self._bury(run, job, one, attempt)
@@ -226,13 +255,9 @@ def _told(job: SlurmJob, one: Listed, now: float) -> SlurmJob:
     return replace(new, start=one.start if new.waits else None)
 
 
-def _mine(run: RunDir, one: Listed | None) -> Listed | None:
+def _mine(job: SlurmJob, one: Listed | None) -> Listed | None:
     """The job, unless it is somebody else's: on a cluster that was set up anew, ids begin again."""
-    if one is None:
-        return None
-    known = read_comment(one.comment)
-    same = Path(known[1]) == run.path.resolve() if known is not None else one.name == run.run_id
-    return one if same else None
+    return one if one is not None and batch_of(one.name) == job.batch else None
 
 
 def _begun(run: RunDir, job: SlurmJob) -> Attempt | None:
@@ -264,6 +289,8 @@ def _epitaph(run: RunDir, job: SlurmJob, one: Listed | None, *, started: bool) -
 def _last_words(run: RunDir, job: SlurmJob) -> str:
     """The last line that a job printed before goe came so far as to write the run's log."""
     with contextlib.suppress(OSError):
-        text = (run.path / f"slurm-{job.job}.out").read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
+        text = (
+            output_file(run.path.parent, job.batch, job.job).read_bytes()[-_LOG_TAIL:].decode(errors="replace").strip()
+        )
         return text.splitlines()[-1] if text else ""
     return ""

@@ -57,12 +57,16 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def supervise(run: RunDir, launch: Launch) -> Exit | None:
-    """Do the supervisor's work for one attempt; how it ended, None if somebody else has it."""
+def supervise(run: RunDir, launch: Launch, claimed_it: Callable[[], None] = lambda: None) -> Exit | None:
+    """Do the supervisor's work for one attempt; how it ended, None if somebody else has it.
+
+    `claimed_it` is called when the attempt is there and before its worker is.
+    """
     begun, kills = time.clock_gettime(_CLOCK), oom_kills()
     claimed = run.claim(launch)
     if claimed is None:
         return None
+    claimed_it()
     _end_left_behind(run, launch.attempt - 1)
     worker, log_start = _start(run, launch, claimed)
     told = _listen(worker.pid)

@@ -6,7 +6,7 @@ import sys
 import pytest
 from lab import Lab
 
-HEAVY = {"torch", "torchvision", "numpy", "sklearn", "scipy", "safetensors", "textual", "matplotlib"}
+HEAVY = {"torch", "torchvision", "numpy", "sklearn", "scipy", "safetensors", "textual", "matplotlib", "submitit"}
 LIST_MODULES = """
 import sys
 from cli import main

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ from goe.core.records import Exit, Launch, Status
 from goe.core.rundir import RunDir, write_json
 from goe.core.stamp import FRESH_NS
 from goe.core.state import RunState
-from goe.launch.base import Slot
+from goe.launch.base import Start
 from goe.launch.detached import Announcement, BusyError, last_lines, queue_mark
 from goe.launch.events import Event, log_event
 from goe.launch.livefile import LiveFile
@@ -271,15 +272,17 @@ def test_units_of_different_folders_have_different_names() -> None:
 class AtOnce:
     """A launcher whose runs are over before it returns."""
 
+    most = 1
+
     def __init__(self) -> None:
         self.launched: list[str] = []
 
-    def launch(self, run: RunDir, slot: Slot, *, attempt: int) -> bool:
+    def launch(self, starts: Sequence[Start]) -> list[bool]:
         """Claim the attempt and end it well."""
-        del slot
-        tried(run, attempt, code=0)
-        self.launched.append(run.run_id)
-        return True
+        for start in starts:
+            tried(start.run, start.attempt, code=0)
+            self.launched.append(start.run.run_id)
+        return [True] * len(starts)
 
     def stop(self, run: RunDir, *, force: bool = False) -> None:
         """Nothing runs."""
@@ -296,12 +299,12 @@ def test_what_waited_for_a_run_comes_first_also_when_that_run_ended_at_once(file
 class Spoiled(AtOnce):
     """Claims an attempt that lives on, and whose configuration is spoiled before the queue looks again."""
 
-    def launch(self, run: RunDir, slot: Slot, *, attempt: int) -> bool:
+    def launch(self, starts: Sequence[Start]) -> list[bool]:
         """Claim the attempt for this process."""
-        del slot
-        tried(run, attempt)
-        run.config_file.write_text('{"version": 99}')
-        return True
+        (start,) = starts
+        tried(start.run, start.attempt)
+        start.run.config_file.write_text('{"version": 99}')
+        return [True]
 
 
 def test_a_run_that_is_spoiled_while_it_starts_is_reported_at_once(file: Path, tmp_path: Path) -> None:

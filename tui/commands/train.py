@@ -162,6 +162,7 @@ def attach(run: "RunDir", gpu_id: int | None, options: "JobOptions", *, detach: 
     """Start the run unless it is done or alive, and show its progress to its end."""
     from goe.core.overview import view_run
     from goe.core.state import RunState
+    from goe.launch.base import Start
     from goe.launch.local import LocalLauncher
     from tui.progress import follow
 
@@ -177,7 +178,7 @@ def attach(run: "RunDir", gpu_id: int | None, options: "JobOptions", *, detach: 
         print(f"{run.run_id} runs already; showing it", file=sys.stderr)
     else:
         run.held_file.unlink(missing_ok=True)  # whoever starts it by hand wants it to run
-        LocalLauncher().launch(run, _slot(run.path.parent, gpu_id, options), attempt=view.attempt + 1)
+        LocalLauncher().launch([Start(run, _slot(run.path.parent, gpu_id, options), view.attempt + 1)])
     if detach:
         print(run.run_id)
         return

@@ -2,6 +2,9 @@
 
 import itertools
 import os
+import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +12,7 @@ from pathlib import Path
 import pytest
 from fake_slurm import FakeSlurm, installed
 from msgspec.structs import replace
+from submitit.core.utils import DelayedSubmission, JobPaths
 
 from goe.core.config import complete
 from goe.core.errors import EXIT_STOPPED, ConfigError
@@ -19,10 +23,10 @@ from goe.core.queuefile import QueueOptions, load_queue
 from goe.core.records import Exit, Launch, Status
 from goe.core.report import describe, job_text
 from goe.core.rundir import Attempt, RunDir, write_json
-from goe.core.slurm import SlurmRequest
+from goe.core.slurm import SlurmJob, SlurmRequest
 from goe.core.state import RunState
 from goe.launch import slurmclient
-from goe.launch.base import LaunchError
+from goe.launch.base import LaunchError, Start
 from goe.launch.control import cancel
 from goe.launch.events import Event
 from goe.launch.launchers import is_job, places_for, stop
@@ -31,7 +35,8 @@ from goe.launch.plan import Plan, Stand
 from goe.launch.queueloop import Runner
 from goe.launch.retry import read_past
 from goe.launch.slurm import SlurmLauncher, SlurmSlot, SlurmSlots
-from goe.launch.slurmclient import UnansweredError
+from goe.launch.slurmbatch import comment, job_name, open_batch, output_file
+from goe.launch.slurmclient import ARRAY_JOBS, UnansweredError
 from goe.launch.slurmwatch import SETTLE_S, SlurmWatch
 
 ELSEWHERE = ProcessId(pid=1, start="1", boot="another", host="n1")
@@ -74,10 +79,15 @@ def watch(run: RunDir) -> Lookout:
 
 
 def submitted(run: RunDir, request: SlurmRequest = USUAL, *, attempt: int = 1) -> str:
-    assert SlurmLauncher().launch(run, SlurmSlot(request=request), attempt=attempt)
+    assert SlurmLauncher().launch([Start(run, SlurmSlot(request=request), attempt)]) == [True]
+    return known(run).job
+
+
+def known(run: RunDir) -> SlurmJob:
+    """What is written down of its job."""
     job = run.job()
     assert job is not None
-    return job.job
+    return job
 
 
 def begun(run: RunDir, job: str, *, attempt: int = 1, epoch: int = 1) -> Attempt:
@@ -121,33 +131,88 @@ def test_a_submitted_run_waits_and_says_why_and_until_when(run: RunDir, slurm: F
     assert f"slurm      {job_text(found)}" in describe(view_run(run))
 
 
-def test_the_script_runs_the_supervisor_in_the_shells_place(tmp_path: Path, slurm: FakeSlurm) -> None:
+def test_the_script_asks_for_what_was_written(tmp_path: Path, slurm: FakeSlurm) -> None:
     run = made(tmp_path / "it's 100% odd")
     request = SlurmRequest(
-        partition="gpu", account="lab", qos="high", time="1-12", gres="gpu:a100", constraint="fast", cpus=8,
-        memory="16G", lead=300, directives=("--exclude=n7",), setup=("module load cuda",),
+        partition="gpu", account="lab", qos="high", time="1-12", gres="gpu:a100", constraint="fast&big", cpus=8,
+        memory="16G", lead=300, directives=("--exclude=n7", "--mem=32G", "--exclusive"), setup=("module load cuda",),
     )  # fmt: skip
     slot = SlurmSlot(request=request, gpu_count=2, processes=2, restarts=1)
-    assert SlurmLauncher().launch(run, slot, attempt=3)
+    assert SlurmLauncher().launch([Start(run, slot, 3)]) == [True]
+    batch = run.path.parent / ".slurm" / known(run).batch
+    assert slurm.asked("101") == {
+        "partition": "gpu", "account": "lab", "qos": "high", "time": "1-12", "gres": "gpu:a100:2", "nodes": "1",
+        "constraint": "fast&big", "cpus-per-task": "8", "signal": "B:USR2@300", "requeue": "", "ntasks": "1",
+        "open-mode": "append", "job-name": f"{run.run_id}.{batch.name}", "comment": f"goe:{batch}",
+        "output": f"{batch}/%j.out".replace("100%", "100%%"), "exclude": "n7", "mem": "32G", "exclusive": "",
+    }  # fmt: skip
     lines = slurm.script("101").splitlines()
-    assert lines[:2] == ["#!/bin/bash", "module load cuda"]
-    assert lines[2].startswith("exec ")
-    assert lines[2].endswith(" 3 300 2 1")
-    assert "goe.launch.slurmnode" in lines[2]
-    asked = slurm.calls[-1]
-    for option in (
-        "--partition=gpu", "--account=lab", "--qos=high", "--time=1-12", "--gres=gpu:a100:2", "--constraint=fast",
-        "--cpus-per-task=8", "--mem=16G", "--signal=B:USR1@300", "--requeue", "--open-mode=append", "--exclude=n7",
-        "100%% odd",
-    ):  # fmt: skip
-        assert option in asked
-    assert asked.index("--exclude") > asked.index("--mem")
+    assert lines.index("trap '' USR2") < lines.index("module load cuda") < len(lines) - 1
+    assert lines[-1] == f"exec {sys.executable} -P -u -m submitit.core._submit {shlex.quote(str(batch))}"
 
 
-def test_without_gpus_and_lead_nothing_is_asked_for_them(run: RunDir, slurm: FakeSlurm) -> None:
-    submitted(run, SlurmRequest(gres="", lead=0))
-    assert "--gres" not in slurm.calls[-1]
-    assert "--signal" not in slurm.calls[-1]
+def test_what_nobody_asked_for_is_left_to_the_cluster(run: RunDir, slurm: FakeSlurm) -> None:
+    job = submitted(run, SlurmRequest(gres="", lead=0))
+    assert slurm.asked(job).keys() == {
+        "comment", "job-name", "nodes", "ntasks", "open-mode", "output", "requeue",
+    }  # fmt: skip
+
+
+def test_runs_that_ask_for_the_same_are_one_array(tmp_path: Path, slurm: FakeSlurm) -> None:
+    runs = [made(tmp_path, seed) for seed in (1, 2, 3)]
+    slot = SlurmSlot(request=SlurmRequest(array_parallelism=2))
+    launcher = SlurmLauncher()
+    assert launcher.launch([Start(run, slot, number) for number, run in enumerate(runs, start=1)]) == [True] * 3
+    assert [(known(run).job, known(run).attempt) for run in runs] == [("101_0", 1), ("101_1", 2), ("101_2", 3)]
+    assert slurm.count("sbatch") == 1
+    asked = slurm.asked("101")
+    assert asked["array"] == "0-2%2"
+    assert asked["output"].endswith("/%A_%a.out")
+    assert asked["job-name"] == f"{runs[0].run_id}+2.{known(runs[0]).batch}"
+    assert {known(run).batch for run in runs} == {known(runs[0]).batch}
+    watch = Lookout(tmp_path / "runs")
+    slurm.say("101_1", "RUNNING", nodes="n1")
+    slurm.say("101_2", "PENDING", "JobArrayTaskLimit")
+    watch.ask(*runs)
+    assert [state(run) for run in runs] == [RunState.PENDING, RunState.STARTING, RunState.PENDING]
+    assert known(runs[2]).reason == "JobArrayTaskLimit"
+    stop(runs[2])
+    assert slurm.calls[-1] == "scancel 101_2"
+    assert [state(run) for run in runs] == [RunState.PENDING, RunState.STARTING, RunState.STOPPED]
+
+
+def test_a_job_finds_what_it_is_to_call_whatever_became_of_who_submitted_it(tmp_path: Path, slurm: FakeSlurm) -> None:
+    runs = [made(tmp_path / "it's odd", seed) for seed in (1, 2)]
+    slurm.told("dies", "")  # sbatch is killed before it can answer, but the array is there
+    with pytest.raises(UnansweredError, match="sbatch: was killed before it could answer"):
+        SlurmLauncher().launch([Start(run, SlurmSlot(), attempt) for attempt, run in enumerate(runs, start=4)])
+    assert [state(run) for run in runs] == [RunState.QUEUED] * 2
+    script = slurm.script("101").splitlines()
+    shell = "\n".join(script[: next(at for at, line in enumerate(script) if line.startswith("exec "))])
+    for task in ("0", "1"):
+        variables = {"SLURM_JOB_ID": "109", "SLURM_ARRAY_JOB_ID": "101", "SLURM_ARRAY_TASK_ID": task}
+        subprocess.run(["bash", "-ec", shell], check=True, env={**os.environ, **variables})
+    (batch,) = (tmp_path / "it's odd/runs/.slurm").iterdir()
+    turns = [DelayedSubmission.load(JobPaths(batch, f"101_{task}").submitted_pickle).function for task in (0, 1)]
+    assert [turn.run for turn in turns] == [str(run.path) for run in runs]
+    Lookout(runs[0].path.parent).ask(*runs)
+    assert [(known(run).job, known(run).attempt) for run in runs] == [("101_0", 4), ("101_1", 5)]
+    assert [state(run) for run in runs] == [RunState.PENDING] * 2
+
+
+def test_no_array_is_larger_than_the_cluster_takes(slurm: FakeSlurm) -> None:
+    assert SlurmLauncher().most == ARRAY_JOBS
+    slurm.told("arrays", "20")
+    launcher = SlurmLauncher()
+    assert launcher.most == launcher.most == 20
+    assert slurm.count("scontrol") == 2
+    slurm.told("arrays", "0")
+    assert SlurmLauncher().most == 1
+    slurm.told("down", "slurm_load_ctl_conf error: Unable to contact slurm controller (connect failure)")
+    launcher = SlurmLauncher()
+    assert launcher.most == ARRAY_JOBS
+    slurm.told("down", None)
+    assert launcher.most == 1  # what could not be asked is asked again
 
 
 def test_an_experiments_request_comes_before_the_queues(slurm: FakeSlurm) -> None:
@@ -203,8 +268,8 @@ def test_a_rejected_submission_says_slurms_words(run: RunDir, slurm: FakeSlurm, 
     words = said.splitlines()[-1].removeprefix("sbatch: error: ")
     assert words in str(caught.value)
     assert advice in str(caught.value)
-    assert run.run_id in str(caught.value)
     assert state(run) is RunState.QUEUED
+    assert not (run.path.parent / ".slurm").exists()
 
 
 BUSY = (
@@ -228,11 +293,19 @@ def test_a_client_that_hangs_is_given_up(run: RunDir, slurm: FakeSlurm, monkeypa
         slurmclient.list_jobs()
 
 
+def test_a_folder_whose_name_submitit_would_take_for_a_pattern_is_refused(tmp_path: Path, slurm: FakeSlurm) -> None:
+    run = made(tmp_path / "50%a")
+    with pytest.raises(LaunchError, match=f"{tmp_path}/50%a/runs: submitit takes no folder with %j, %t, %A, %a"):
+        submitted(run)
+    assert slurm.count("sbatch") == 0
+
+
 def test_settings_are_checked_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "experiments.toml"
     path.write_text(
         '[queue]\nlauncher = "slurm"\n[queue.slurm]\npartitoin = "gpu"\ntime = "2 hours"\nmemory = "lots"\n'
-        'directives = ["--exclude=n7", "exclusive", "--output=x"]\n[defaults]\ndataset = "digits"\n'
+        'directives = ["--exclude=n7", "exclusive", "--output=x", "-x n7"]\n'
+        'array-parallelism = 0\n[defaults]\ndataset = "digits"\n'
         '[[experiment]]\nname = "a"\n[experiment.slurm]\ntime = "x"\n'
     )
     with pytest.raises(ConfigError) as caught:
@@ -241,9 +314,11 @@ def test_settings_are_checked_with_their_lines(tmp_path: Path) -> None:
     assert f'{path}:4: slurm: unknown key "partitoin" (did you mean "partition"?)' in said
     assert f'{path}:5: slurm.time: "2 hours" is no time limit of Slurm' in said
     assert f'{path}:6: slurm.memory: "lots"' in said
-    assert f'{path}:7: slurm.directives: "exclusive" is no option of sbatch' in said
+    assert f'{path}:7: slurm.directives: "exclusive" is no long option of sbatch' in said
     assert f'{path}:7: slurm.directives: "--output=x": goe itself sets --output' in said
-    assert f'{path}:13: slurm.time: "x" is no time limit' in said
+    assert f'{path}:7: slurm.directives: "-x n7" is no long option of sbatch; write for example "--exclude=n7"' in said
+    assert f"{path}:8: slurm: expected int >= 1, got 0" in said
+    assert f'{path}:14: slurm.time: "x" is no time limit' in said
 
 
 # What Slurm says of jobs
@@ -332,7 +407,9 @@ def test_a_folder_that_is_not_there_on_the_node(run: RunDir, slurm: FakeSlurm, w
 
 def test_what_a_job_printed_before_it_died_is_told(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
     job = submitted(run)
-    (run.path / f"slurm-{job}.out").write_text("/opt/python: No module named goe.launch.slurmnode\n")
+    output_file(run.path.parent, known(run).batch, job).write_text(
+        "/opt/python: No module named goe.launch.slurmnode\n"
+    )
     slurm.say(job, "FAILED", "NonZeroExitCode", nodes="n2")
     watch.ask(run)
     watch.ask(run)
@@ -436,8 +513,9 @@ def test_a_job_that_comes_back_is_not_lost(run: RunDir, slurm: FakeSlurm, watch:
 def test_the_accounts_know_what_the_controller_forgot(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
     job = submitted(run)
     begun(run, job)
+    name = slurm.name(job)
     slurm.forget(job)
-    slurm.account(job, "OUT_OF_MEMORY", name=run.run_id)
+    slurm.account(job, "OUT_OF_MEMORY", name=name)
     watch.ask(run)
     watch.ask(run)
     view = view_run(run)
@@ -468,7 +546,8 @@ def test_ids_of_a_fresh_cluster_are_not_mistaken(run: RunDir, slurm: FakeSlurm, 
 
 
 def test_a_cluster_that_drops_comments_still_knows_runs_by_name(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
-    slurm.know(submitted(run), "RUNNING", name=run.run_id)
+    job = submitted(run)
+    slurm.know(job, "RUNNING", name=slurm.name(job))
     watch.ask(run)
     assert state(run) is RunState.STARTING
 
@@ -560,8 +639,9 @@ def test_an_attempt_that_is_seen_late_stands(
 
 
 def test_jobs_of_another_folder_are_left_alone(run: RunDir, slurm: FakeSlurm, watch: Lookout, tmp_path: Path) -> None:
-    slurm.know("7", "PENDING", name=run.run_id, comment=f"goe:1:{tmp_path}/others/{run.run_id}")
-    slurm.know("8", "PENDING", name="x", comment="goe:1:/somewhere")
+    other = open_batch(tmp_path / "others", [Start(run, SlurmSlot(), 1)])
+    slurm.know("7", "PENDING", name=job_name(other, [run.run_id]), comment=comment(other))
+    slurm.know("8", "PENDING", name="x", comment=f"goe:{tmp_path}/runs/.slurm/gone")
     slurm.know("9", "PENDING", name="x", comment="goe:x")
     watch.ask(run)
     assert run.job() is None
@@ -687,10 +767,15 @@ seeds = [1, 2, 3]
 """
 
 
+def finish(run: RunDir, job: str, slurm: FakeSlurm) -> None:
+    left(begun(run, job), code=0, cause="")
+    slurm.say(job, "COMPLETED")
+
+
 class Cluster:
     """A Slurm that runs what was submitted, as a test wishes, at each turn of the queue."""
 
-    def __init__(self, fake: FakeSlurm, runs: Path, deed: Callable[[RunDir, str], None]) -> None:
+    def __init__(self, fake: FakeSlurm, runs: Path, deed: Callable[[RunDir, str, FakeSlurm], None]) -> None:
         self.fake, self.runs, self.deed = fake, runs, deed
         self.most = 0
 
@@ -700,12 +785,14 @@ class Cluster:
         self.most = max(self.most, sum(view.state is RunState.PENDING for view in views))
         for view in views:
             if view.job is not None and view.state is RunState.PENDING:
-                self.deed(view.run, view.job.job)
+                self.deed(view.run, view.job.job, self.fake)
 
 
-def work(tmp_path: Path, slurm: FakeSlurm, deed: Callable[[RunDir, str], None]) -> tuple[bool, list[Event], Cluster]:
+def work(
+    tmp_path: Path, slurm: FakeSlurm, deed: Callable[[RunDir, str, FakeSlurm], None], queue: str = QUEUE
+) -> tuple[bool, list[Event], Cluster]:
     file = tmp_path / "experiments.toml"
-    file.write_text(QUEUE)
+    file.write_text(queue)
     events: list[Event] = []
     runner = Runner(load_queue(file), tmp_path / "runs", report=events.append)
     cluster = Cluster(slurm, tmp_path / "runs", deed)
@@ -713,14 +800,11 @@ def work(tmp_path: Path, slurm: FakeSlurm, deed: Callable[[RunDir, str], None]) 
 
 
 def test_a_queue_runs_to_its_end_on_a_cluster(tmp_path: Path, slurm: FakeSlurm) -> None:
-    def finish(run: RunDir, job: str) -> None:
-        left(begun(run, job), code=0, cause="")
-        slurm.say(job, "COMPLETED")
-
     done, events, cluster = work(tmp_path, slurm, finish)
     assert done
-    assert slurm.count("sbatch") == 3
+    assert slurm.count("sbatch") == 2  # of two and of one
     assert cluster.most == 2
+    assert not (tmp_path / "runs/.slurm").exists()
     assert [event.kind for event in events].count("ended") == 3
 
 
@@ -728,8 +812,9 @@ def test_a_rejected_run_is_refused_and_the_queue_goes_on(tmp_path: Path, slurm: 
     slurm.told("refuse", "sbatch: error: invalid partition specified: nope\n")
     done, events, _ = work(tmp_path, slurm, lambda *_: None)
     assert not done
-    assert slurm.count("sbatch") == 3
+    assert slurm.count("sbatch") == 2
     said = [event.text for event in events if event.kind == "error"]
+    assert len(said) == 3
     assert all("invalid partition specified: nope; `sinfo` lists the partitions" in text for text in said)
 
 
@@ -738,10 +823,6 @@ def test_a_controller_that_is_down_delays_and_refuses_nothing(
 ) -> None:
     monkeypatch.setattr("goe.launch.slurmwatch.SOON_S", 0.2)
     slurm.told("refuse", BUSY[0])
-
-    def finish(run: RunDir, job: str) -> None:
-        left(begun(run, job), code=0, cause="")
-        slurm.say(job, "COMPLETED")
 
     turns = []
     cluster = Cluster(slurm, tmp_path / "runs", finish)
@@ -764,10 +845,6 @@ def test_a_controller_that_is_down_delays_and_refuses_nothing(
 def test_sbatch_that_was_cut_off_leaves_no_second_job(tmp_path: Path, slurm: FakeSlurm) -> None:
     runs = tmp_path / "runs"
 
-    def finish(run: RunDir, job: str) -> None:
-        left(begun(run, job), code=0, cause="")
-        slurm.say(job, "COMPLETED")
-
     run = made(tmp_path)
     submitted(run)
     run.slurm_file.unlink()
@@ -783,16 +860,81 @@ def test_a_next_queue_takes_over_what_waits_and_runs(tmp_path: Path, slurm: Fake
     first = Runner(load_queue(file), tmp_path / "runs")
     with pytest.raises(KeyboardInterrupt):
         first.run(idle=_interrupt)
-    assert slurm.count("sbatch") == 2
-
-    def finish(run: RunDir, job: str) -> None:
-        left(begun(run, job), code=0, cause="")
-        slurm.say(job, "COMPLETED")
+    assert slurm.count("sbatch") == 1
 
     done, events, _ = work(tmp_path, slurm, finish)
     assert done
-    assert slurm.count("sbatch") == 3
+    assert slurm.count("sbatch") == 2
     assert [event.kind for event in events].count("found") == 2
+
+
+SEVERAL = """
+[queue]
+launcher = "slurm"
+slurm = { partition = "main", array-parallelism = 3 }
+[defaults]
+dataset = "digits"
+[[experiment]]
+name = "a"
+seeds = [1, 2]
+[[experiment]]
+name = "b"
+seeds = [1, 2]
+[[experiment]]
+name = "wide"
+seeds = [1, 2, 3, 4, 5]
+priority = 1
+gpu-count = 2
+slurm = { array-parallelism = 2, time = "60" }
+"""
+
+
+def test_an_array_for_all_that_follow_each_other_and_ask_for_the_same(tmp_path: Path, slurm: FakeSlurm) -> None:
+    slurm.told("arrays", "4")
+    done, _, _ = work(tmp_path, slurm, finish, SEVERAL)
+    assert done
+    found = [slurm.asked(job) for job in ("101", "102", "103")]
+    assert slurm.count("sbatch") == 3
+    assert [one.get("array") for one in found] == ["0-3%2", None, "0-3%3"]  # wide-s1 to s4, wide-s5, a and b
+    assert [one["gres"] for one in found] == ["gpu:2", "gpu:2", "gpu:1"]
+    assert [one.get("time") for one in found] == ["60", "60", None]
+    assert found[2]["job-name"].startswith("a-s1-")
+
+
+def test_what_a_job_printed_is_kept_with_its_run_and_nothing_else(tmp_path: Path, slurm: FakeSlurm) -> None:
+    def chatty(run: RunDir, job: str, slurm: FakeSlurm) -> None:
+        if known(run).job.endswith("_1"):
+            output_file(run.path.parent, known(run).batch, job).write_text("module: loading cuda\n")
+        finish(run, job, slurm)
+
+    done, _, _ = work(tmp_path, slurm, chatty)
+    assert done
+    assert not (tmp_path / "runs/.slurm").exists()
+    (kept,) = (tmp_path / "runs").glob("*/slurm-*.out")
+    assert (kept.name, kept.read_text()) == ("slurm-101_1.out", "module: loading cuda\n")
+
+
+def test_a_batch_stays_while_one_of_its_jobs_may_need_it(tmp_path: Path, slurm: FakeSlurm) -> None:
+    runs = [made(tmp_path, seed) for seed in (1, 2)]
+    SlurmLauncher().launch([Start(run, SlurmSlot(), 1) for run in runs])
+    folder, watch = tmp_path / "runs/.slurm", Lookout(tmp_path / "runs")
+    finish(runs[0], "101_0", slurm)
+    for _ in range(3):
+        watch.ask(*runs)
+    watch.leave([view_run(runs[0])])  # whose queue knows nothing of the other
+    assert len(list(folder.iterdir())) == 1
+    finish(runs[1], "101_1", slurm)
+    watch.ask(*runs)
+    assert not folder.exists()
+
+
+def test_what_nobody_knows_any_more_is_removed_after_a_while(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    batch = open_batch(run.path.parent, [Start(run, SlurmSlot(), 1)])  # and killed before sbatch
+    watch.ask(run)
+    watch.ask(run, later=SETTLE_S - 1)  # it may be another queue that is just submitting
+    assert batch.exists()
+    watch.ask(run, later=40)
+    assert not batch.parent.exists()
 
 
 def _interrupt() -> None:

@@ -1,17 +1,26 @@
 """What a job does on its node: which attempt it makes, what Slurm gave it, whether it is put back."""
 
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from e2e.lab import end
+from submitit.core.utils import DelayedSubmission
 
+from goe.core.code import installed_version
 from goe.core.config import complete
+from goe.core.overview import view_run
 from goe.core.process import ProcessId, myself
 from goe.core.records import Exit, Launch, Notice, Status
 from goe.core.rundir import Attempt, RunDir, write_json
 from goe.launch import slurmnode
-from goe.launch.slurmnode import goes_on, gpus, job_id, next_attempt, threads
+from goe.launch.slurmnode import Turn, goes_on, gpus, job_id, next_attempt, threads
 from goe.launch.supervisor import worker_env
 from goe.worker import Ending
 
@@ -126,6 +135,161 @@ def test_a_folder_that_is_not_there_is_said(
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     assert slurmnode.main([str(tmp_path / "gone"), "1", "120", "1", "0"]) == 2
     assert "the runs have to lie on a file system that all nodes share" in capsys.readouterr().err
+
+
+class Node:
+    """A job on its node: submitit's own process, with a worker that is a line of shell; scontrol notes its call."""
+
+    def __init__(self, run: RunDir, folder: Path) -> None:
+        self.run, self.folder = run, folder
+        programs = folder / "bin"
+        programs.mkdir()
+        (programs / "scontrol").write_text(f'#!/bin/sh\necho "$*" >> {folder}/requeued\n[ ! -e {folder}/forbidden ]\n')
+        (programs / "scontrol").chmod(0o755)
+        self.env = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "SLURM_JOB_ID": "9"}
+        self.env |= {"SLURM_ARRAY_JOB_ID": "7", "SLURM_ARRAY_TASK_ID": "3", "SUBMITIT_EXECUTOR": "slurm"}
+        self.env |= {"SUBMITIT_LOG_LEVEL": "ERROR"}
+        self.pickle = folder / "7_3_submitted.pkl"
+
+    def submit(self, version: str | None = None) -> None:
+        """Leave the turn as a queue would."""
+        turn = Turn(self.run.path, 1, version or installed_version(), lead=60, processes=1, restarts=0)
+        delayed = DelayedSubmission(turn)
+        delayed.set_timeout(0, 9)
+        delayed.dump(self.pickle)
+
+    def start(self, worker: str, before: str = "", **env: str) -> subprocess.Popen[bytes]:
+        """Begin the job; `before`: Python that comes first."""
+        code = (
+            f"import noop; noop.use_stub(noop.Path({str(self.folder)!r}), {worker!r})\n{before}\n"
+            f"from submitit.core.submission import process_job; process_job({str(self.folder)!r})"
+        )
+        environment = {**self.env, **env, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        with (self.folder / "said").open("w") as said:
+            self.job = subprocess.Popen([sys.executable, "-P", "-c", code], env=environment, stdout=said, stderr=said)
+        return self.job
+
+    @property
+    def said(self) -> str:
+        return (self.folder / "said").read_text()
+
+    def close(self) -> None:
+        """End what a test that failed has left."""
+        self.job.kill()
+        self.job.wait(20)
+        end(self.run)
+
+    def exit(self, attempt: int = 1) -> Exit:
+        found = self.run.numbered(attempt).exit()
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def node(run: RunDir, tmp_path: Path) -> Iterator[Node]:
+    folder = tmp_path / "batch"
+    folder.mkdir()
+    made = Node(run, folder)
+    made.submit()
+    yield made
+    made.close()
+
+
+AT_WORK = 'touch "$run/at-work"; '
+UNTIL_NOTICE = AT_WORK + 'until [ -e "$run"/attempts/*/notice ]; do sleep 0.02; done; '
+
+
+def at_work(run: RunDir) -> None:
+    until = time.monotonic() + 20
+    while not (run.path / "at-work").exists():
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def test_a_job_ends_as_its_run_does_and_leaves_no_result(node: Node) -> None:
+    job = node.start("exit 0")
+    assert job.wait(20) == 0
+    assert (node.exit().code, node.exit().cause) == (0, "")
+    assert node.run.numbered(1).launch().job == "7_3"
+    assert [path.name for path in node.folder.glob("*.pkl")] == ["7_3_submitted.pkl"]
+    assert not (node.folder / "requeued").exists()
+
+
+def test_a_signal_ahead_of_the_limit_is_passed_on_and_the_job_goes_on_in_a_next_turn(node: Node) -> None:
+    job = node.start(f"{UNTIL_NOTICE} exit 3")
+    at_work(node.run)
+    job.send_signal(signal.SIGUSR2)
+    assert job.wait(20) == 255  # submitit's, which Slurm puts back
+    assert node.exit().cause == "preempted"
+    assert (node.folder / "requeued").read_text() == "requeue 7_3\n"
+    again = node.start("exit 0", SLURM_RESTART_COUNT="1")
+    assert again.wait(20) == 0
+    assert node.exit(2).code == 0
+
+
+def test_a_signal_that_comes_before_the_run_has_begun_is_not_lost(node: Node) -> None:
+    """submitit has its handlers before it calls the turn."""
+    early = (
+        "import os, signal; from submitit.core.utils import DelayedSubmission; result = DelayedSubmission.result\n"
+        "DelayedSubmission.result = lambda self: (os.kill(os.getpid(), signal.SIGUSR2), result(self))"
+    )
+    job = node.start(f"{UNTIL_NOTICE} exit 3", early)
+    assert job.wait(20) == 255
+    assert node.exit().cause == "preempted"
+    assert (node.folder / "requeued").exists()
+
+
+def test_what_is_done_in_time_is_not_put_back(node: Node) -> None:
+    job = node.start(f"{UNTIL_NOTICE} exit 0")
+    at_work(node.run)
+    job.send_signal(signal.SIGUSR2)
+    assert job.wait(20) == 0
+    assert node.exit().code == 0
+    assert not (node.folder / "requeued").exists()
+
+
+def test_where_jobs_may_not_be_put_back_the_queue_submits_again(node: Node) -> None:
+    (node.folder / "forbidden").touch()
+    job = node.start(f"{UNTIL_NOTICE} exit 3")
+    at_work(node.run)
+    job.send_signal(signal.SIGUSR2)
+    assert job.wait(20) == 1
+    assert "'scontrol', 'requeue', '7_3'" in node.said
+    assert node.exit().cause == "preempted"
+
+
+def test_a_sigterm_reaches_the_worker(node: Node) -> None:
+    job = node.start(f"trap 'exit 3' TERM; {AT_WORK} while :; do sleep 0.02; done")
+    at_work(node.run)
+    job.terminate()
+    assert job.wait(20) == 0
+    assert node.exit().cause == "preempted"
+    assert not (node.folder / "requeued").exists()  # whoever preempts puts it back
+
+
+def test_another_goe_on_the_node_is_said_and_nothing_is_trained(node: Node) -> None:
+    node.submit("0.0.7")
+    job = node.start(AT_WORK)
+    assert job.wait(20) == 2
+    expected = f"goe {installed_version()} is here, but 0.0.7 submitted the job; install the same on both"
+    assert expected in node.said
+    assert expected in node.exit().said
+    assert (node.exit().cause, view_run(node.run).problem) == ("user", node.exit().said)
+    assert not (node.run.path / "at-work").exists()
+
+
+def test_a_goe_that_changes_under_a_turn_is_seen_at_its_end(node: Node) -> None:
+    updated = (
+        "from goe.launch import slurmnode; versions = [slurmnode.installed_version(), '9.9', '9.9']\n"
+        "slurmnode.installed_version = lambda: versions.pop(0)"
+    )
+    job = node.start(f"{UNTIL_NOTICE} exit 3", updated)
+    at_work(node.run)
+    job.send_signal(signal.SIGUSR2)
+    assert job.wait(20) == 2
+    assert "the job is not put back: goe's queue submits it again" in node.said
+    assert not (node.folder / "requeued").exists()
+    assert node.exit().cause == "preempted"
 
 
 def test_a_rename_whose_answer_was_lost_is_ones_own(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
