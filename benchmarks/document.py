@@ -43,5 +43,6 @@ def place_of(record: Record, places: Collection[str]) -> str:
 def section(record: Record) -> str:
     """All that one script found, after where and when."""
     quick = "with --quick, which gives no true figures, " if record.quick else ""
-    said = f"Measured {quick}on {record.day}, {record.rounds} rounds: {record.machine}; load {record.machine.load:.1f}."
+    said = f"Measured {quick}on {record.day}, {record.rounds} rounds: {record.machine}; load {record.machine.load:.1f}"
+    said += f", {record.stolen:.0%} of the CPU time stolen by the host." if record.stolen else "."
     return "\n\n".join([said, *(markdown(part) for part in record.parts)]) + "\n"

@@ -81,6 +81,7 @@ class Report:
         self.parts: list[Part] = []
         self._script, self._path = Path(script).stem, options.json
         self._machine = machine()
+        self._cpu = psutil.cpu_times()
 
     def __enter__(self) -> Self:
         print(f"{self._machine}; load {self._machine.load:.1f}; {self.rounds} rounds", flush=True)
@@ -92,7 +93,8 @@ class Report:
             sys.exit(BROKEN_OFF)
         if kind is not None:
             return
-        print(f"\nload at the end {load():.1f}", flush=True)
+        stolen = stolen_share(self._cpu, psutil.cpu_times())
+        print(f"\nload at the end {load():.1f}, {stolen:.0%} of the CPU time stolen by the host", flush=True)
         if self._path is not None:
             day = time.strftime("%Y-%m-%d")
             record = Record(
@@ -102,6 +104,7 @@ class Report:
                 rounds=self.rounds,
                 machine=self._machine,
                 parts=tuple(self.parts),
+                stolen=round(stolen, 3),
             )
             self._path.write_bytes(msgspec.json.format(msgspec.json.encode(record), indent=1))
 
@@ -160,6 +163,14 @@ def machine() -> Machine:
 def load() -> float:
     """Processes that ran or waited, on average over the last minute; 0 where nobody counts them."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def stolen_share(before: Any, after: Any) -> float:
+    """Of the CPU time that was wanted between two `psutil.cpu_times()`: what the host gave to other machines."""
+    idle = {"idle", "iowait", "guest", "guest_nice"}
+    names = [name for name in after._fields if name not in idle]
+    spent: dict[str, float] = {name: getattr(after, name) - getattr(before, name) for name in names}
+    return spent.get("steal", 0.0) / max(1e-9, sum(spent.values()))
 
 
 def finish(device: Any) -> None:

@@ -101,6 +101,8 @@ class Record(Struct, frozen=True, kw_only=True):
     rounds: int
     machine: Machine
     parts: tuple[Part, ...]
+    stolen: float = 0.0
+    """Share of the CPU time wanted meanwhile that the host gave to other machines; 0 where it doesn't say."""
 
 
 class Results(Struct, frozen=True):

@@ -3,15 +3,21 @@ spirals, and one that trains while its queue works.
 
     python docs/lab.py FOLDER         # makes it, or wakes it; about 100 s on two cores
     python docs/lab.py FOLDER --end   # ends what trains there
+
+`cluster` is another, of jobs on a private Slurm; see tests/slurm/cluster.sh for what that needs.
 """
 
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from goe.core.overview import view_runs
+from goe.core.overview import RunView, view_runs
 from goe.core.state import RunState
 from goe.launch.detached import queue_mark
 
@@ -69,6 +75,26 @@ seeds = [1]
 hold = true
 method = { name = "goe", filter = { strategy = "topk", k = 6 } }
 """
+ON_SLURM = """\
+[queue]
+launcher = "slurm"
+
+[queue.slurm]
+time = "02:00:00"
+
+[defaults]
+dataset = "digits"
+epochs = 400
+seeds = [1, 2, 3]
+
+[[experiment]]
+name = "goe"
+method = { name = "goe", filter = { strategy = "topk", k = 3 } }
+
+[[experiment]]
+name = "energy-oe"
+method = "energy-oe"
+"""
 
 
 def goe(folder: Path, *words: str, check: bool = True) -> None:
@@ -90,12 +116,37 @@ def make(folder: Path) -> None:
     _wait_until_it_trains(folder / "runs")
 
 
-def _wait_until_it_trains(runs: Path) -> None:
+@contextmanager
+def cluster(folder: Path) -> Iterator[None]:
+    """Six runs on a Slurm of four pretend GPUs, so that two wait; all of it ends with the block."""
+    script, slurm = ROOT / "tests" / "slurm" / "cluster.sh", Path(tempfile.mkdtemp(prefix="goe-slurm-"))
+    slurm.chmod(0o755)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "experiments.toml").write_text(ON_SLURM, encoding="utf-8")
+    try:
+        subprocess.run([script, "up", slurm], check=True, stdout=sys.stderr)
+        os.environ["SLURM_CONF"] = str(slurm / "etc" / "slurm.conf")
+        goe(folder, "queue", "start")
+        _wait_until_it_trains(folder / "runs", 4)
+        yield
+    finally:
+        end(folder)
+        subprocess.run(["scancel", f"--user={os.getuid()}"], check=False)
+        subprocess.run([script, "down", slurm], check=False, stdout=sys.stderr)
+        os.environ.pop("SLURM_CONF", None)
+        shutil.rmtree(slurm, ignore_errors=True)
+
+
+def _wait_until_it_trains(runs: Path, count: int = 1) -> None:
     deadline = time.monotonic() + 300
-    while not any(view.state is RunState.RUNNING and view.status and view.status.epoch > 3 for view in view_runs(runs)):
+    while sum(_is_well_on(view) for view in view_runs(runs)) < count:
         if time.monotonic() > deadline:
             raise SystemExit(f"nothing trains in {runs}")
         time.sleep(0.2)
+
+
+def _is_well_on(view: RunView) -> bool:
+    return view.state is RunState.RUNNING and view.status is not None and view.status.epoch > 3
 
 
 def end(folder: Path) -> None:

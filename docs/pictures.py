@@ -3,7 +3,8 @@
     python docs/pictures.py                  # all, under three minutes, most of it the lab's training
     python docs/pictures.py --lab DIR NAME…  # some of them, of a lab that stays
 
-The GPUs are those of the tests' scripted driver; all else is what this machine and these runs are.
+That of jobs needs a private Slurm: root, and what `tests/slurm/cluster.sh install` installs. The GPUs are those of the
+tests' scripted driver; all else is what this machine and these runs are.
 """
 
 import argparse
@@ -41,6 +42,8 @@ class Shot:
     theme: str = DARK.name
     no_color: bool = False
     queue: str = "experiments.toml"
+    on_slurm: bool = False
+    """Of jobs on a private Slurm."""
 
 
 def opened(query: str, *steps: str) -> tuple[str, ...]:
@@ -88,6 +91,9 @@ SHOTS = (
     Shot("classic-runs", ("?done",), CLASSIC),
     Shot("classic-run", LONG, CLASSIC),
     Shot("classic-results", ("t", "?±"), CLASSIC),
+    Shot(
+        "cluster", ("?(Resources)", "slash", "'state:pending or state:running", "enter", "G"), (130, 16), on_slurm=True
+    ),
 )
 
 
@@ -100,7 +106,7 @@ async def take(shot: Shot, to: Path) -> None:
     app = GoeApp(Path("runs"), Path(shot.queue))
     app.theme = shot.theme
     async with app.run_test(size=shot.size) as pilot:
-        await User(app, pilot, wait).follow("?done", *shot.steps)
+        await User(app, pilot, wait).follow("?running", *shot.steps)
         await pilot.pause(0.2)  # what was asked for last is read and drawn
         to.write_text(tidy(app.export_screenshot(title=f"goe tui: {shot.name}")), encoding="utf-8")
 
@@ -143,17 +149,28 @@ def mistake(folder: Path) -> None:
     (folder / "mistaken.toml").write_text(text, encoding="utf-8")
 
 
-def make(folder: Path, names: Sequence[str]) -> None:
-    """Make these pictures, or all, of the lab in this folder."""
+def make(folder: Path, shots: Sequence[Shot]) -> None:
+    """Take these pictures of the lab in this folder, which is made if it isn't there."""
     lab.make(folder)
     os.chdir(folder)
     script_gpus(folder)
     mistake(folder)
+    take_all(shots)
+
+
+def make_on_slurm(folder: Path, shots: Sequence[Shot]) -> None:
+    """Take these of jobs on a private Slurm, which is up meanwhile."""
+    with lab.cluster(folder):
+        os.chdir(folder)
+        take_all(shots)
+
+
+def take_all(shots: Sequence[Shot]) -> None:
+    """Take pictures of the runs in the present folder."""
     OUT.mkdir(exist_ok=True)
-    for shot in SHOTS:
-        if not names or shot.name in names:
-            asyncio.run(take(shot, OUT / f"{shot.name}.svg"))
-            print(f"docs/pictures/{shot.name}.svg", flush=True)
+    for shot in shots:
+        asyncio.run(take(shot, OUT / f"{shot.name}.svg"))
+        print(f"docs/pictures/{shot.name}.svg", flush=True)
 
 
 def main() -> None:
@@ -162,15 +179,22 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="pictures to make; all without any")
     parser.add_argument("--lab", type=Path, metavar="DIR", help="a lab that stays; made if it isn't there")
     asked = parser.parse_args()
-    if asked.lab:
-        make(asked.lab.resolve(), asked.names)
-        return
+    wanted = [shot for shot in SHOTS if not asked.names or shot.name in asked.names]
+    usual, on_slurm = ([shot for shot in wanted if shot.on_slurm is which] for which in (False, True))
     with tempfile.TemporaryDirectory() as folder:
+        there = asked.lab.resolve() if asked.lab else Path(folder) / "lab"
         try:
-            make(Path(folder), asked.names)
+            if usual:
+                make(there, usual)
         finally:
             os.chdir(lab.ROOT)
-            lab.end(Path(folder))
+            if usual and not asked.lab:
+                lab.end(there)
+        if on_slurm:
+            try:
+                make_on_slurm(Path(folder) / "cluster", on_slurm)
+            finally:
+                os.chdir(lab.ROOT)
 
 
 if __name__ == "__main__":

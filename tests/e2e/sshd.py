@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shlex
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -12,9 +11,7 @@ from pathlib import Path
 
 import pytest
 from lab import Lab, wait_until
-
-SSHD = shutil.which("sshd", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-SSH, KEYGEN = shutil.which("ssh"), shutil.which("ssh-keygen")
+from packages import programs
 
 
 @dataclass
@@ -23,22 +20,25 @@ class Server:
 
     folder: Path
     port: int
+    ssh: str
 
     def client(self, *command: str) -> list[str]:
         """The command line of an ssh client with a terminal."""
         options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"]
         flags = [word for option in options for word in ("-o", option)]
         place = ["-i", str(self.folder / "user"), "-p", str(self.port), "127.0.0.1"]
-        return [str(SSH), "-F", "/dev/null", *flags, "-tt", *place, *command]
+        return [self.ssh, "-F", "/dev/null", *flags, "-tt", *place, *command]
 
 
 @contextlib.contextmanager
 def sshd(folder: Path) -> Iterator[Server]:
     """One at work, its files in `folder`; skips the test where none can be had."""
-    if SSHD is None or SSH is None or KEYGEN is None:
-        pytest.skip("sshd, ssh or ssh-keygen is not installed")
+    found, reason = programs(("sshd", "ssh", "ssh-keygen"), ("openssh-server", "openssh-client"))
+    if reason:
+        pytest.skip(reason)
+    server, client, keygen = found
     for name in ("host", "user"):
-        subprocess.run([KEYGEN, "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
+        subprocess.run([keygen, "-q", "-t", "ed25519", "-N", "", "-f", folder / name], check=True)
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     options = {
@@ -54,14 +54,14 @@ def sshd(folder: Path) -> Iterator[Server]:
         Path("/run/sshd").mkdir(exist_ok=True)
     flags = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
     with (folder / "sshd.log").open("wb") as log:
-        process = subprocess.Popen([SSHD, "-D", "-e", "-f", "/dev/null", "-p", str(port), *flags], stderr=log)
+        process = subprocess.Popen([server, "-D", "-e", "-f", "/dev/null", "-p", str(port), *flags], stderr=log)
     try:
-        found = Server(folder, port)
+        there = Server(folder, port, client)
         wait_until(lambda: process.poll() is not None or "listening" in (folder / "sshd.log").read_text(), 30)
-        tried = subprocess.run(found.client("true"), stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+        tried = subprocess.run(there.client("true"), stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
         if tried.returncode != 0:
             pytest.skip(f"no login over the loopback: {(folder / 'sshd.log').read_text().strip().splitlines()[-1:]}")
-        yield found
+        yield there
     finally:
         process.kill()
         process.wait(30)

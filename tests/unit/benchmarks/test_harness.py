@@ -1,10 +1,11 @@
 """How benchmarks measure and report."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
-from harness import Report, arguments, measure
+from harness import Report, arguments, measure, stolen_share
 from tables import Fact, Facts, Record, Row, Table, markdown, number, text
 
 
@@ -92,3 +93,10 @@ def test_tables_as_text_and_markdown() -> None:
 def test_numbers_have_three_digits() -> None:
     values = (12345.6, 123.4, 12.34, 1.234, 0.1234, 0.0, -55.5)
     assert list(map(number, values)) == ["12,346", "123", "12.3", "1.23", "0.123", "0", "-55.5"]
+
+
+def test_what_the_host_took_is_a_share_of_what_was_wanted() -> None:
+    before = SimpleNamespace(_fields=("user", "system", "idle", "steal"), user=10.0, system=2.0, idle=50.0, steal=1.0)
+    after = SimpleNamespace(_fields=before._fields, user=15.0, system=3.0, idle=90.0, steal=3.0)
+    assert stolen_share(before, after) == pytest.approx(2 / 8)
+    assert stolen_share(before, before) == 0.0
