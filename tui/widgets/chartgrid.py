@@ -163,8 +163,12 @@ class ChartGrid(ScrollableContainer):
         self.styles.grid_rows = "1fr" if down <= fit else str(max(1, height // fit))
 
     def _update(self) -> None:
+        """The selected chart now, the others each in its turn: a key is answered before all are drawn."""
         for chart in self.charts:
-            self._show_chart(chart)
+            if chart is self.chart:
+                self._show_chart(chart)
+            else:
+                chart.call_later(self._show_chart, chart)
 
     def _show_chart(self, chart: Chart) -> None:
         if chart in self.charts:  # else removed meanwhile
