@@ -106,7 +106,7 @@ async def take(shot: Shot, to: Path) -> None:
     app = GoeApp(Path("runs"), Path(shot.queue))
     app.theme = shot.theme
     async with app.run_test(size=shot.size) as pilot:
-        await User(app, pilot, wait).follow("?running", *shot.steps)
+        await User(app, pilot, wait).follow("?pending" if shot.on_slurm else "?done", *shot.steps)
         await pilot.pause(0.2)  # what was asked for last is read and drawn
         to.write_text(tidy(app.export_screenshot(title=f"goe tui: {shot.name}")), encoding="utf-8")
 
