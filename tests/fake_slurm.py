@@ -7,6 +7,7 @@ FOLDER/scripts/<id>   what sbatch was given: of an array one, while each of its 
 FOLDER/arrays         MaxArraySize
 FOLDER/down           every command says this and fails
 FOLDER/refuse         sbatch says this and fails
+FOLDER/submit         MaxSubmitJobs: how many may wait and run
 FOLDER/calls          a line for each call
 """
 
@@ -30,6 +31,13 @@ cp "$1" scripts/$id
 option() { sed -n "s/^#SBATCH --$1=//p" scripts/$id; }
 eval "name=$(option job-name) comment=$(option comment) array=$(option array)"
 last=${array#0-}; last=${last%%%*}
+if [ -f submit ]; then
+  have=$(cat jobs/* 2>/dev/null | grep -c '^[PR][EU]N')
+  if [ $(( have + ${last:-0} + 1 )) -gt $(cat submit) ]; then
+    echo "sbatch: error: AssocMaxSubmitJobLimit" >&2
+    echo "sbatch: error: Batch job submission failed: Job violates accounting/QOS policy" >&2; exit 1
+  fi
+fi
 for task in ${array:+$(seq 0 $last)} ${array:-alone}; do
   case $task in alone) job=$id ;; 0-*) continue ;; *) job=${id}_$task ;; esac
   printf 'PENDING|Priority|N/A||%s|%s\\n' "$name" "$comment" > jobs/$job

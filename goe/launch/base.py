@@ -87,6 +87,10 @@ class Site(Protocol):
     def problem(self) -> str:
         """Why nothing can be started at the moment; empty if it can."""
 
+    @property
+    def full(self) -> str:
+        """Why not even one more can be started at the moment, though all is well; empty if it can."""
+
     def pause(self, live: int) -> float:
         """Seconds between turns while so many runs are live."""
 

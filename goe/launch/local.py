@@ -84,6 +84,7 @@ class Here:
     name = "this machine"
     look_s = 3.0
     problem = ""
+    full = ""
 
     def pause(self, live: int) -> float:  # noqa: ARG002 - processes wake it anyway
         """A moment."""

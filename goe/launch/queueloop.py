@@ -93,6 +93,7 @@ class Runner:
         self._launcher = self.launcher or launcher_for(self.queue.options)
         self._site = site_for(self.queue.options, self.runs)
         self._unanswered = ""
+        self._full = ""
 
     @property
     def views(self) -> dict[str, RunView]:
@@ -310,8 +311,9 @@ class Runner:
             return
         self._others = {run_id: view_run(view.run) for run_id, view in self._others.items()}
         first, job = next(iter(self._ready.items()))
-        if self._unanswered:
-            self._waits_for_slot = (first, f"waits for {self._site.name}: {self._unanswered}")
+        away = self._unanswered or self._site.full
+        if away:
+            self._waits_for_slot = (first, f"waits for {self._site.name}: {away}")
             return
         if self._must_wait(first, job):
             return
@@ -387,6 +389,9 @@ class Runner:
             if not self._site.puts_off(error):
                 for start in starts:
                     self._refuse(start.run.run_id, str(error))
+            elif self._site.full not in {"", self._full}:  # said once, however often it is tried
+                self._full = self._site.full
+                self._note(self._full)
             return False
         for start, own in zip(starts, mine, strict=True):
             self._changed = True

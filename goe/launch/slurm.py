@@ -25,7 +25,7 @@ from goe.core.slurm import LEAD_S, SlurmJob, SlurmRequest
 from goe.core.state import RunState
 from goe.launch.base import LaunchError, Slot, Start
 from goe.launch.slurmbatch import comment, discard, job_name, open_batch
-from goe.launch.slurmclient import ARRAY_JOBS, SlurmError, UnansweredError, array_limit, cancel, client
+from goe.launch.slurmclient import ARRAY_JOBS, CrowdedError, SlurmError, UnansweredError, array_limit, cancel, client
 from goe.launch.slurmnode import Turn
 
 NAME = "slurm"
@@ -84,18 +84,23 @@ class SlurmLauncher:
     name = NAME
 
     def __init__(self) -> None:
-        self._most: int | None = None
+        self._limit: int | None = None
+        self._room = ARRAY_JOBS  # as far as is known: an array that exceeds a limit on jobs is refused whole
 
     @property
     def most(self) -> int:
-        """As many as the cluster takes in one array."""
-        if self._most is None:
+        """As many as the cluster takes in one array, and may still take of this user."""
+        if self._limit is None:
             with contextlib.suppress(SlurmError):  # asked again the next time
-                self._most = array_limit()
-        return self._most or ARRAY_JOBS
+                self._limit = array_limit()
+        return min(self._limit or ARRAY_JOBS, self._room)
 
     def launch(self, starts: Sequence[Start]) -> list[bool]:
-        """Submit runs as one array. Raises LaunchError if Slurm refuses, UnansweredError if it can't be asked."""
+        """Submit runs as one array.
+
+        Raises LaunchError if Slurm refuses, UnansweredError if it can't be asked, and CrowdedError where it takes no
+        more than it has of this user's, or fewer than these; `most` is less then.
+        """
         from goe.launch.slurmsubmit import submit  # only where something is submitted: it brings submitit
 
         slot = starts[0].slot
@@ -112,11 +117,17 @@ class SlurmLauncher:
             jobs = submit(folder, turns, asked, at_once=at_once, lead=_lead(request), setup=request.setup or ())
         except UnansweredError:
             raise  # perhaps it was submitted all the same: the folder says what the jobs are
+        except CrowdedError as error:
+            discard(folder)
+            self._room = max(1, len(starts) // 2)
+            error.jobs = len(starts)
+            raise
         except (SlurmError, OSError) as error:
             discard(folder)
             if isinstance(error, OSError):
                 raise
             raise LaunchError(f"{error}{_advice(str(error))}") from None
+        self._room = min(ARRAY_JOBS, 2 * self._room)
         for start, job in zip(starts, jobs, strict=True):
             known = SlurmJob(job=job, batch=folder.name, attempt=start.attempt, submitted=now, seen=now)
             write_json(start.run.slurm_file, known, durable=False)  # a next queue would learn it from the comment

@@ -28,6 +28,13 @@ class UnansweredError(SlurmError):
     """Slurm could not be asked, or has no room at the moment; later it may do what was asked."""
 
 
+class CrowdedError(SlurmError):
+    """Slurm took none of so many jobs: a user, an account or a QOS may have only so many submitted."""
+
+    jobs = 1
+    """How many it was asked to take."""
+
+
 class Listed(Struct, frozen=True):
     """A job as the controller or the accounts know it."""
 
@@ -98,11 +105,14 @@ def array_limit() -> int:
 _LATER = re.compile(
     r"Unable to contact slurm controller|Socket timed out|Connection (refused|reset|timed out)|Zero Bytes were transm"
     r"|temporarily unable|Resource temporarily unavailable|Transport endpoint|Communication connection failure"
-    r"|controller is in standby|backup controller|Protocol authentication error|No route to host"
-    r"|MaxSubmitJob|MaxSubmitPU|job submit limit reached|Pending job limit|Too many jobs",
+    r"|controller is in standby|backup controller|Protocol authentication error|No route to host",
     re.IGNORECASE,
 )
-"""What passes by itself: a controller that restarts or is busy, and limits on how many jobs may be submitted."""
+"""What passes by itself: a controller that restarts or is busy."""
+_CROWDED = re.compile(
+    r"MaxSubmitJob|GrpSubmitJob|MaxSubmitPU|job submit limit reached|Pending job limit|Too many jobs", re.IGNORECASE
+)
+"""Limits on how many jobs may be submitted, which an array is taken or refused by as a whole."""
 
 
 _SIGNALS = 128
@@ -115,7 +125,8 @@ def refusal(program: str, said: str, code: int | None) -> SlurmError:
         return UnansweredError(f"{program}: was killed before it could answer")
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     words = "; ".join(line.removeprefix(f"{program}: error: ") for line in lines) or f"exit code {code}"
-    return (UnansweredError if _LATER.search(words) else SlurmError)(f"{program}: {words}")
+    kind = CrowdedError if _CROWDED.search(words) else UnansweredError if _LATER.search(words) else SlurmError
+    return kind(f"{program}: {words}")
 
 
 def no_answer(program: str) -> UnansweredError:

@@ -1,14 +1,17 @@
 """A cluster as the place where a queue's runs are: what its turns ask of Slurm, and how they wait for it."""
 
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from goe.core.overview import RunView
-from goe.launch.slurmclient import UnansweredError
+from goe.launch.slurmclient import CrowdedError, UnansweredError
 from goe.launch.slurmwatch import SlurmWatch
 
 TURN_S = 10.0
 """Between two turns at most: each looks at all live runs, which is work for a file server that others share."""
+FULL_S = 60.0
+"""Between two tries where Slurm takes not even one more job."""
 
 
 class SlurmSite:
@@ -19,11 +22,17 @@ class SlurmSite:
 
     def __init__(self, runs: Path) -> None:
         self._watch = SlurmWatch(runs)
+        self._full, self._again = "", 0.0
 
     @property
     def problem(self) -> str:
         """Why Slurm could not be asked the last time; empty if it could."""
         return self._watch.problem
+
+    @property
+    def full(self) -> str:
+        """Why Slurm takes no more jobs; empty as soon as another may be tried."""
+        return self._full if time.monotonic() < self._again else ""
 
     def pause(self, live: int) -> float:
         """The longer, the more there is to look at."""
@@ -38,7 +47,12 @@ class SlurmSite:
         self._watch.hurry()
 
     def puts_off(self, error: Exception) -> bool:
-        """Leave a Slurm alone for a while that doesn't answer, or that takes no more at the moment."""
+        """Leave a Slurm alone for a while that doesn't answer; submit less, and later, where it takes no more."""
+        if isinstance(error, CrowdedError):
+            if error.jobs == 1:  # else fewer may still be taken
+                self._full = f"{error}; lower max-jobs to what the cluster allows"
+                self._again = time.monotonic() + FULL_S
+            return True
         if not isinstance(error, UnansweredError):
             return False
         self._watch.back_off(str(error))

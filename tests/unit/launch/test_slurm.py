@@ -36,7 +36,7 @@ from goe.launch.queueloop import Runner
 from goe.launch.retry import read_past
 from goe.launch.slurm import SlurmLauncher, SlurmSlot, SlurmSlots
 from goe.launch.slurmbatch import comment, job_name, open_batch, output_file
-from goe.launch.slurmclient import ARRAY_JOBS, UnansweredError
+from goe.launch.slurmclient import ARRAY_JOBS, CrowdedError, UnansweredError
 from goe.launch.slurmwatch import SETTLE_S, SlurmWatch
 
 ELSEWHERE = ProcessId(pid=1, start="1", boot="another", host="n1")
@@ -275,7 +275,6 @@ def test_a_rejected_submission_says_slurms_words(run: RunDir, slurm: FakeSlurm, 
 BUSY = (
     "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
     "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
-    "sbatch: error: QOSMaxSubmitJobPerUserLimit\nsbatch: error: Batch job submission failed: Job violates accounting",
 )
 
 
@@ -772,6 +771,18 @@ def finish(run: RunDir, job: str, slurm: FakeSlurm) -> None:
     slurm.say(job, "COMPLETED")
 
 
+CROWD = """
+[queue]
+launcher = "slurm"
+max-jobs = 20
+[defaults]
+dataset = "digits"
+[[experiment]]
+name = "a"
+seeds = [1, 2, 3, 4, 5, 6]
+"""
+
+
 class Cluster:
     """A Slurm that runs what was submitted, as a test wishes, at each turn of the queue."""
 
@@ -840,6 +851,49 @@ def test_a_controller_that_is_down_delays_and_refuses_nothing(
     texts = [event.text for event in notes if event.kind == "note"]
     assert texts[0].endswith("; runs go on, nothing is submitted meanwhile")
     assert texts[1] == "Slurm answers again"
+
+
+def test_where_only_so_many_may_be_submitted_fewer_are(
+    tmp_path: Path, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("goe.launch.slurmsite.FULL_S", 0.5)
+    monkeypatch.setattr("goe.launch.slurmwatch.SOON_S", 0.2)
+    slurm.told("submit", "3")
+    most = []
+
+    def deed(run: RunDir, job: str, fake: FakeSlurm) -> None:
+        most.append(len(list((tmp_path / "runs/.slurm").iterdir())))
+        if len(most) > 9:  # it was tried again and again meanwhile
+            finish(run, job, fake)
+
+    done, events, cluster = work(tmp_path, slurm, deed, CROWD)
+    assert done
+    assert cluster.most == 3
+    assert max(most[:9]) <= 3  # refused arrays leave no folder
+    texts = [event.text for event in events if event.kind == "note"]
+    assert len(texts) == 1, texts
+    assert "AssocMaxSubmitJobLimit" in texts[0]
+    assert texts[0].endswith("; lower max-jobs to what the cluster allows")
+    assert slurm.count("sbatch") < 40
+    assert not any(event.kind == "error" for event in events)
+
+
+def test_an_array_that_is_too_large_is_halved_until_it_is_taken_and_grows_again(
+    tmp_path: Path, slurm: FakeSlurm
+) -> None:
+    launcher = SlurmLauncher()
+    starts = [Start(made(tmp_path, seed), SlurmSlot(), 1) for seed in range(8)]
+    slurm.told("submit", "3")
+    for expected in (4, 2):
+        with pytest.raises(CrowdedError):
+            launcher.launch(starts[: launcher.most])
+        assert launcher.most == expected
+        assert not (tmp_path / "runs/.slurm").exists()
+    launcher.launch(starts[:2])
+    assert launcher.most == 4
+    with pytest.raises(CrowdedError) as caught:
+        launcher.launch(starts[2:4])
+    assert (caught.value.jobs, launcher.most) == (2, 1)
 
 
 def test_sbatch_that_was_cut_off_leaves_no_second_job(tmp_path: Path, slurm: FakeSlurm) -> None:
