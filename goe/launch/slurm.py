@@ -134,16 +134,16 @@ class SlurmLauncher:
         return [True] * len(starts)
 
     def stop(self, run: RunDir, *, force: bool = False) -> None:
-        """Close the attempt of a job that waits, and cancel it; ask one at work to end after its current step.
+        """Close the next attempt of a job that makes none now, and cancel it; ask one at work to end after its step.
 
-        With `force` its supervisor is told to end its processes. A waiting run needs no Slurm here to be stopped: its
-        job would find the attempt closed.
+        With `force` its supervisor is told to end its processes. The first needs no Slurm here: the job would find the
+        attempt closed.
         """
         view = view_run(run)
         if view.job is None:
             return
-        waits = view.state is RunState.PENDING or (view.state is RunState.STARTING and view.job.attempt > view.attempt)
-        if waits:
+        over = view.job.attempt > view.attempt or view.exit is not None  # it is between two turns, or before the first
+        if view.state is RunState.PENDING or (view.state is RunState.STARTING and over):
             now = time.time()
             said = "cancelled before Slurm had started it"
             ended = Exit(code=EXIT_STOPPED, signal=None, started=now, ended=now, peak_memory=0, said=said)

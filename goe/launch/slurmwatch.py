@@ -227,7 +227,8 @@ class SlurmWatch:
         """Write the exit of an attempt whose supervisor can't any more, or never could."""
         now = self._now()
         state = one.state if one is not None else VANISHED
-        cause = job_cause(state, started=attempt is not None)
+        idle = state == "COMPLETED" and attempt is None and _unwanted(run, job)
+        cause = None if idle else job_cause(state, started=attempt is not None)
         ended = Exit(
             code=EXIT_STOPPED if cause is None else None,
             signal=None,
@@ -235,7 +236,7 @@ class SlurmWatch:
             ended=now,
             peak_memory=0,
             cause=cause or "",
-            said=_epitaph(run, job, one, started=attempt is not None),
+            said=f"job {job.job} had nothing to do" if idle else _epitaph(run, job, one, started=attempt is not None),
         )
         if attempt is not None:
             attempt.bury(ended)
@@ -266,6 +267,12 @@ def _begun(run: RunDir, job: SlurmJob) -> Attempt | None:
     if attempt is None or attempt.number < job.attempt or attempt.launch().job != job.job:
         return None
     return attempt
+
+
+def _unwanted(run: RunDir, job: SlurmJob) -> bool:
+    """Whether somebody wants no further attempt, so that a job that Slurm begins anew does nothing."""
+    newest = run.attempt()
+    return run.held or (newest is not None and newest.stop_requested and newest.launch().job == job.job)
 
 
 def _epitaph(run: RunDir, job: SlurmJob, one: Listed | None, *, started: bool) -> str:

@@ -677,6 +677,49 @@ def test_a_run_at_work_is_asked_and_then_told_through_its_supervisor(run: RunDir
     assert slurm.calls[-1] == f"scancel --batch --signal=TERM {job}"
 
 
+def test_a_run_between_two_turns_is_stopped(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    slurm.say(job, "RUNNING", nodes="n1")
+    watch.ask(run)
+    turned_back(run, job, 1, 3)
+    watch.ask(run)
+    assert state(run) is RunState.STARTING  # Slurm hasn't put it back yet
+    stop(run)
+    view = view_run(run)
+    assert (view.state, view.attempt, slurm.calls[-1]) == (RunState.STOPPED, 2, f"scancel {job}")
+    assert run.claim(Launch(attempt=2, launcher="slurm", supervisor=ELSEWHERE, job=job, started=1.0)) is None
+
+
+def test_a_run_whose_queue_and_job_are_gone_is_stopped(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    slurm.say(job, "RUNNING", nodes="n1")
+    watch.ask(run)
+    turned_back(run, job, 1, 3)
+    slurm.forget(job)
+    assert cancel([run], 1.0, lambda *_: None)
+    assert state(run) is RunState.STOPPED
+
+
+@pytest.mark.parametrize("wish", ["hold", "stop"])
+def test_a_run_that_nobody_wants_any_more_has_not_failed(
+    run: RunDir, slurm: FakeSlurm, watch: Lookout, wish: str
+) -> None:
+    job = submitted(run)
+    attempt = turned_back(run, job, 1, 3)
+    if wish == "hold":
+        run.held_file.touch()
+    else:
+        attempt.request_stop()
+    slurm.say(job, "PENDING", "BeginTime")
+    watch.ask(run)
+    slurm.say(job, "COMPLETED")  # its next turn found nothing to do
+    watch.ask(run)
+    watch.ask(run, later=SETTLE_S + 1)
+    view = view_run(run)
+    assert view.exit is not None
+    assert (view.state, view.attempt, view.exit.said) == (RunState.STOPPED, 2, "job 101 had nothing to do")
+
+
 def test_cancelling_holds_and_ends(run: RunDir, slurm: FakeSlurm) -> None:
     submitted(run)
     said: list[str] = []
