@@ -68,8 +68,8 @@ class Launcher(Protocol):
     def launch(self, starts: Sequence[Start]) -> list[bool]:
         """Start attempts of runs and return once they are claimed, or sure to be.
 
-        False for one that somebody else claimed first, which is no error. Raises LaunchError if nothing could be
-        started.
+        False for one that somebody else claimed first, which is no error. Raises LaunchError if some could not be
+        started; the others are live then.
         """
 
     def stop(self, run: RunDir, *, force: bool = False) -> None:

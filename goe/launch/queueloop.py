@@ -265,6 +265,7 @@ class Runner:
         self.seen[run_id] = seen
         if seen.view.is_live:
             self._alive[run_id] = None
+            self._refused.pop(run_id, None)
         else:
             self._alive.pop(run_id, None)
 
@@ -388,7 +389,11 @@ class Runner:
             self._changed = True
             if not self._site.puts_off(error):
                 for start in starts:
-                    self._refuse(start.run.run_id, str(error))
+                    if self._look.at(start.run).view.is_live:
+                        self._site.started()
+                        self._begun(start.run.run_id, own=True)
+                    else:
+                        self._refuse(start.run.run_id, str(error))
             elif self._site.full not in {"", self._full}:  # said once, however often it is tried
                 self._full = self._site.full
                 self._note(self._full)

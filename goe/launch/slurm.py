@@ -98,8 +98,8 @@ class SlurmLauncher:
     def launch(self, starts: Sequence[Start]) -> list[bool]:
         """Submit runs as one array.
 
-        Raises LaunchError if Slurm refuses, UnansweredError if it can't be asked, and CrowdedError where it takes no
-        more than it has of this user's, or fewer than these; `most` is less then.
+        Raises LaunchError if Slurm refuses or a run's folder can't be written to, UnansweredError if it can't be asked,
+        and CrowdedError where it takes no more than it has of this user's, or fewer than these; `most` is less then.
         """
         from goe.launch.slurmsubmit import submit  # only where something is submitted: it brings submitit
 
@@ -128,9 +128,17 @@ class SlurmLauncher:
                 raise
             raise LaunchError(f"{error}{_advice(str(error))}") from None
         self._room = min(ARRAY_JOBS, 2 * self._room)
+        unwritten = ""
         for start, job in zip(starts, jobs, strict=True):
             known = SlurmJob(job=job, batch=folder.name, attempt=start.attempt, submitted=now, seen=now)
-            write_json(start.run.slurm_file, known, durable=False)  # a next queue would learn it from the comment
+            try:
+                write_json(start.run.slurm_file, known, durable=False)  # a next queue would learn it from the comment
+            except OSError as error:
+                unwritten = (
+                    f"{start.run.path}: can't be written to: {error.strerror}; job {job} is submitted all the same"
+                )
+        if unwritten:
+            raise LaunchError(f"{unwritten}, and followed as soon as it can")
         return [True] * len(starts)
 
     def stop(self, run: RunDir, *, force: bool = False) -> None:

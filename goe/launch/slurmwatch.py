@@ -139,7 +139,8 @@ class SlurmWatch:
         known = {one.job: one for one in listed}
         adopted = {run.run_id: (run, job) for run, job in self._adopt(open_jobs, listed)}
         for run, job in adopted.values():
-            write_json(run.slurm_file, job, durable=False)
+            with contextlib.suppress(OSError):  # of one run; tried again with the next answer
+                write_json(run.slurm_file, job, durable=False)
         left = {run_id: found for run_id, found in open_jobs.items() if run_id not in adopted}
         told = {run_id: _mine(each.job, known.get(each.job.job)) for run_id, each in left.items()}
         missing = [left[run_id].job.job for run_id, one in told.items() if one is None]

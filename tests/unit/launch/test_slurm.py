@@ -14,6 +14,7 @@ from fake_slurm import FakeSlurm, installed
 from msgspec.structs import replace
 from submitit.core.utils import DelayedSubmission, JobPaths
 
+from goe.core import rundir
 from goe.core.config import complete
 from goe.core.errors import EXIT_STOPPED, ConfigError
 from goe.core.jobs import Job, JobOptions, Retry
@@ -603,6 +604,52 @@ def test_a_job_whose_id_nobody_wrote_down_is_adopted(run: RunDir, slurm: FakeSlu
     found = run.job()
     assert found is not None
     assert (found.job, found.attempt) == ("101", 1)
+
+
+def test_a_run_that_cannot_be_written_to_keeps_no_other_from_being_followed(
+    tmp_path: Path, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad, good = (made(tmp_path, seed) for seed in (1, 2))
+    submitted(bad)
+    job = submitted(good)
+    bad.slurm_file.unlink()
+    slurm.say(job, "RUNNING", nodes="n1")
+    watch = Lookout(tmp_path / "runs")
+    with monkeypatch.context() as full:
+        refuse(bad, full)
+        assert watch.ask(bad, good)
+        assert (state(bad), state(good)) == (RunState.QUEUED, RunState.STARTING)
+    watch.ask(bad, good)
+    assert state(bad) is RunState.PENDING
+
+
+def refuse(run: RunDir, patch: pytest.MonkeyPatch) -> None:
+    """Nothing can be written into the run's folder, not even by root."""
+    write = rundir.write_atomic
+
+    def written(path: Path, data: bytes, **options: bool) -> None:
+        if path == run.slurm_file:
+            raise OSError(30, "Read-only file system", str(path))
+        write(path, data, **options)
+
+    patch.setattr(rundir, "write_atomic", written)
+
+
+def test_a_queue_goes_on_with_those_of_an_array_that_it_can_write_down(
+    tmp_path: Path, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = made(tmp_path)
+    monkeypatch.setattr("goe.launch.slurmwatch.SOON_S", 0.2)
+    refuse(bad, monkeypatch)
+    done, events, _ = work(tmp_path, slurm, finish)
+    assert not done
+    said = [event.text for event in events if event.kind == "error"]
+    assert said == [
+        f"{bad.path}: can't be written to: Read-only file system; "
+        "job 101_0 is submitted all the same, and followed as soon as it can"
+    ]
+    assert slurm.count("sbatch") == 2
+    assert [event.kind for event in events].count("ended") == 2
 
 
 def test_of_two_jobs_the_one_that_came_too_late_changes_nothing(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
