@@ -8,6 +8,7 @@ FOLDER/arrays         MaxArraySize
 FOLDER/down           every command says this and fails
 FOLDER/refuse         sbatch says this and fails
 FOLDER/submit         MaxSubmitJobs: how many may wait and run
+FOLDER/slurmdbd       sacct says this and fails
 FOLDER/calls          a line for each call
 """
 
@@ -63,6 +64,7 @@ case "$*" in *--signal*) ;; *) sed -i 's/^[A-Z_]*|[^|]*/CANCELLED|None/' jobs/$j
 echo "MaxArraySize            = $(cat arrays 2>/dev/null || echo 1001)"
 """,
     "sacct": """
+[ -f slurmdbd ] && { cat slurmdbd >&2; exit 1; }
 [ -d accounts ] || { echo "Slurm accounting storage is disabled" >&2; exit 1; }
 for path in accounts/*; do
   [ -f "$path" ] && printf '%s|' "${path#accounts/}" && cat "$path"

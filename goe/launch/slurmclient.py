@@ -13,11 +13,14 @@ from collections.abc import Collection, Sequence
 from msgspec import Struct
 
 from goe.core.errors import UserError
+from goe.core.slurm import ENDED
 
 TIMEOUT_S = 30.0
 """Clients themselves try for 10 s and more to reach a controller that is down."""
 ARRAY_JOBS = 500
 """In one array at most: half of what Slurm takes by default, and a file server has as many pickles to write at once."""
+ACCOUNT_JOBS = 1000
+"""Asked about in one call: Linux takes no argument longer than 128 KiB."""
 
 
 class SlurmError(UserError):
@@ -63,24 +66,30 @@ def list_jobs() -> list[Listed]:
     return [_listed(line) for line in text.splitlines() if line.count("|") >= 6]
 
 
-def ended_jobs(jobs: Collection[str]) -> dict[str, Listed] | None:
-    """What the accounts say of jobs, by id, in one call; None where the cluster keeps none."""
+def ended_jobs(jobs: Collection[str]) -> dict[str, Listed]:
+    """What the accounts say of jobs that are over, by id; nothing where the cluster keeps none.
+
+    The controller forgot them: one that waits or runs by the accounts is one whose end they never learnt.
+    """
     if shutil.which("sacct") is None:
-        return None
-    chosen = ",".join(sorted(jobs))
+        return {}
     fields = "JobID,State,Reason,NodeList,JobName"
-    try:
-        text = _call(["sacct", "-X", "--noheader", "--parsable2", f"--jobs={chosen}", f"--format={fields}"])
-    except UnansweredError:
-        raise
-    except SlurmError:  # accounting storage is disabled
-        return None
-    found = {}
-    for line in text.splitlines():
-        job, state, reason, nodes, name = (line.split("|", 4) + [""] * 5)[:5]
-        if state:  # a job that was requeued has several lines, the newest last
-            reason = "" if reason == "None" else reason
-            found[job] = Listed(job, state.split()[0].rstrip("+"), reason, None, _nodes(nodes), name)
+    found: dict[str, Listed] = {}
+    asked = sorted(jobs)
+    for begin in range(0, len(asked), ACCOUNT_JOBS):
+        ids = f"--jobs={','.join(asked[begin : begin + ACCOUNT_JOBS])}"
+        try:
+            text = _call(["sacct", "-X", "--noheader", "--parsable2", ids, f"--format={fields}"])
+        except UnansweredError:
+            raise
+        except SlurmError:  # accounting storage is disabled
+            return {}
+        for line in text.splitlines():
+            job, state, reason, nodes, name = (line.split("|", 4) + [""] * 5)[:5]
+            found.pop(job, None)  # a job that was requeued has several lines, the newest last
+            word = (state.split() or [""])[0].rstrip("+")
+            if word in ENDED:
+                found[job] = Listed(job, word, "" if reason == "None" else reason, None, _nodes(nodes), name)
     return found
 
 

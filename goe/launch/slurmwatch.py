@@ -29,7 +29,7 @@ from goe.core.stamp import Stamp, stamp_of
 from goe.core.state import RunState
 from goe.launch.slurm import close
 from goe.launch.slurmbatch import batch_of, batches, needed, output_file, read_comment, read_task, release
-from goe.launch.slurmclient import Listed, SlurmError, ended_jobs, list_jobs
+from goe.launch.slurmclient import Listed, SlurmError, UnansweredError, ended_jobs, list_jobs
 
 SOON_S, SELDOM_S = 10.0, 30.0
 """Between two calls: while things change, and at most while nothing does."""
@@ -144,9 +144,14 @@ class SlurmWatch:
         left = {run_id: found for run_id, found in open_jobs.items() if run_id not in adopted}
         told = {run_id: _mine(each.job, known.get(each.job.job)) for run_id, each in left.items()}
         missing = [left[run_id].job.job for run_id, one in told.items() if one is None]
-        accounts = (ended_jobs(missing) or {}) if missing else {}
+        try:
+            accounts, undecided = ended_jobs(missing), False
+        except UnansweredError:  # of the missing they may tell more later
+            accounts, undecided = {}, True
         for run_id, each in left.items():
             one = told[run_id] or _mine(each.job, accounts.get(each.job.job))
+            if one is None and undecided:
+                continue
             with contextlib.suppress(RunError, OSError):  # of one run; it is shown as broken
                 changed |= self._follow(each, one)
         for gone in self._silent.keys() - {each.job.job for each in left.values()}:

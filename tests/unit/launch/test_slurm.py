@@ -536,6 +536,45 @@ def test_the_accounts_are_asked_once_for_all_and_only_about_what_is_missing(tmp_
     assert f"--jobs={','.join(jobs[:3])} " in slurm.calls[-1]
 
 
+def test_the_accounts_word_of_a_job_that_is_not_over_counts_for_nothing(
+    run: RunDir, slurm: FakeSlurm, watch: Lookout
+) -> None:
+    job = submitted(run)
+    name = slurm.name(job)
+    slurm.forget(job)
+    slurm.account(job, "RUNNING", name=name)  # the database missed its end
+    watch.ask(run)
+    watch.ask(run)
+    assert state(run) is RunState.LOST
+
+
+def test_while_the_accounts_do_not_answer_the_others_are_followed(tmp_path: Path, slurm: FakeSlurm) -> None:
+    gone, there = (made(tmp_path, seed) for seed in (1, 2))
+    job, other = submitted(gone), submitted(there)
+    name = slurm.name(job)
+    slurm.forget(job)
+    slurm.account(job, "OUT_OF_MEMORY", name=name)
+    slurm.say(other, "RUNNING", nodes="n1")
+    slurm.told("slurmdbd", "sacct: error: Problem talking to the database: Connection refused\n")
+    watch = Lookout(tmp_path / "runs")
+    for _ in range(3):
+        assert watch.ask(gone, there)
+        assert (watch.problem, state(gone), state(there)) == ("", RunState.PENDING, RunState.STARTING)
+    slurm.told("slurmdbd", None)
+    for _ in range(2):
+        watch.ask(gone, there)
+    exit_ = view_run(gone).exit
+    assert exit_ is not None
+    assert exit_.cause == "out-of-memory"
+
+
+def test_the_accounts_are_asked_about_any_number_of_jobs(slurm: FakeSlurm) -> None:
+    slurm.account("7", "TIMEOUT", name="x")
+    found = slurmclient.ended_jobs([f"12345678_{task}" for task in range(12_000)])
+    assert found["7"].state == "TIMEOUT"
+    assert slurm.count("sacct") == 12
+
+
 def test_ids_of_a_fresh_cluster_are_not_mistaken(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
     job = submitted(run)
     begun(run, job)
@@ -644,10 +683,10 @@ def test_a_queue_goes_on_with_those_of_an_array_that_it_can_write_down(
     done, events, _ = work(tmp_path, slurm, finish)
     assert not done
     said = [event.text for event in events if event.kind == "error"]
-    assert said == [
-        f"{bad.path}: can't be written to: Read-only file system; "
-        "job 101_0 is submitted all the same, and followed as soon as it can"
-    ]
+    expected = (
+        "can't be written to: Read-only file system; job 101_0 is submitted all the same, and followed as soon as it"
+    )
+    assert said == [f"{bad.path}: {expected} can"]
     assert slurm.count("sbatch") == 2
     assert [event.kind for event in events].count("ended") == 2
 
