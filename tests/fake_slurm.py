@@ -10,6 +10,7 @@ FOLDER/refuse         sbatch says this and fails
 FOLDER/submit         MaxSubmitJobs: how many may wait and run
 FOLDER/slurmdbd       sacct says this and fails
 FOLDER/calls          a line for each call
+FOLDER/env            the variables of all calls
 """
 
 import shlex
@@ -21,6 +22,7 @@ import pytest
 _HEAD = """#!/bin/sh
 cd {folder} || exit 1
 echo "{name} $*" >> calls
+env >> env
 if [ -f hang ]; then exec sleep 60; fi
 if [ -f down ]; then cat down >&2; exit 1; fi
 """

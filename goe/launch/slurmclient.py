@@ -62,7 +62,8 @@ def client(command: str) -> str:
 def list_jobs() -> list[Listed]:
     """Every job of this user that the controller remembers, also ended ones (by default for 300 s), in one call."""
     fields = "%i|%T|%r|%S|%N|%j|%k"
-    text = _call(["squeue", "--noheader", "--array", "--states=all", f"--user={os.getuid()}", f"--format={fields}"])
+    asked = ["--noheader", "--array", "--all", "--states=all", f"--user={os.getuid()}", f"--format={fields}"]
+    text = _call(["squeue", *asked])
     return [_listed(line) for line in text.splitlines() if line.count("|") >= 6]
 
 
@@ -143,9 +144,23 @@ def no_answer(program: str) -> UnansweredError:
     return UnansweredError(f"{program}: no answer within {TIMEOUT_S:g} s; is the Slurm controller up?")
 
 
+_REACHES = {"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT"}
+_FOREIGN = ("SLURM_", "SQUEUE_", "SACCT_", "SCANCEL_")
+
+
+def foreign() -> set[str]:
+    """Variables that no client is to see: its user's habits at the prompt, and those of a job that the queue is in.
+
+    sbatch would pass the latter on to the job, such as another's array index. What leads to the controller stays.
+    """
+    return {name for name in os.environ if name.startswith(_FOREIGN)} - _REACHES
+
+
 def _call(command: Sequence[str]) -> str:
     program = command[0]
-    environment = {**os.environ, "SLURM_TIME_FORMAT": "%s", "LC_ALL": "C"}
+    unseen = foreign()
+    own = {name: value for name, value in os.environ.items() if name not in unseen}
+    environment = {**own, "SLURM_TIME_FORMAT": "%s", "LC_ALL": "C"}
     try:
         done = subprocess.run(
             [client(program), *command[1:]],

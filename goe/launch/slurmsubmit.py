@@ -16,7 +16,7 @@ from submitit.core.core import Job
 from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError
 from submitit.slurm.slurm import SlurmJobEnvironment
 
-from goe.launch.slurmclient import TIMEOUT_S, SlurmError, client, no_answer, refusal
+from goe.launch.slurmclient import TIMEOUT_S, SlurmError, client, foreign, no_answer, refusal
 from goe.launch.slurmnode import Turn
 
 Options: TypeAlias = Mapping[str, str | int | bool]
@@ -55,7 +55,8 @@ class Executor(SlurmExecutor):
         return "".join(line for line in lines if not line.startswith(unasked))
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:
-        return ["timeout", f"{TIMEOUT_S:g}", client("sbatch"), str(submission_file_path)]
+        unseen = [part for name in sorted(foreign()) for part in ("-u", name)]
+        return ["timeout", f"{TIMEOUT_S:g}", "env", *unseen, client("sbatch"), str(submission_file_path)]
 
 
 def submit(

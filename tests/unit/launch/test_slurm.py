@@ -608,6 +608,23 @@ def test_one_call_for_all_and_a_growing_pause(tmp_path: Path, slurm: FakeSlurm) 
     assert slurm.count("sacct") == slurm.count("scontrol") == 0
 
 
+def test_no_client_sees_what_its_user_or_a_job_around_it_set(
+    run: RunDir, slurm: FakeSlurm, watch: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    foreign = ("SQUEUE_STATES", "SACCT_FORMAT", "SCANCEL_INTERACTIVE", "SLURM_ARRAY_TASK_ID", "SLURM_CLUSTERS")
+    for name in (*foreign, "SLURM_CONF", "SBATCH_RESERVATION"):
+        monkeypatch.setenv(name, "7")
+    job = submitted(run)
+    watch.ask(run)
+    slurm.account("1", "FAILED", name="x")
+    slurmclient.ended_jobs(["1"])
+    slurmclient.cancel(job)
+    found = (slurm.folder / "env").read_text().splitlines()
+    assert [line for line in found if line.startswith(foreign)] == []
+    assert found.count("SLURM_CONF=7") == found.count("SBATCH_RESERVATION=7") == 4
+    assert any("--all " in call for call in slurm.calls)
+
+
 def test_nothing_is_asked_without_jobs(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
     assert watch.ask(run)  # once, for jobs that nobody wrote down
     for _ in range(5):
