@@ -7,6 +7,7 @@ FOLDER/scripts/<id>   what sbatch was given: of an array one, while each of its 
 FOLDER/arrays         MaxArraySize
 FOLDER/down           every command says this and fails
 FOLDER/refuse         sbatch says this and fails
+FOLDER/answer         what sbatch prints of a job that it submitted
 FOLDER/submit         MaxSubmitJobs: how many may wait and run
 FOLDER/slurmdbd       sacct says this and fails
 FOLDER/calls          a line for each call
@@ -46,6 +47,7 @@ for task in ${array:+$(seq 0 $last)} ${array:-alone}; do
   printf 'PENDING|Priority|N/A||%s|%s\\n' "$name" "$comment" > jobs/$job
 done
 if [ -f dies ]; then exit 143; fi
+if [ -f answer ]; then cat answer; exit 0; fi
 echo "Submitted batch job $id"
 """,
     "srun": """

@@ -97,7 +97,7 @@ VANISHED = "VANISHED"
 
 _OPTION = re.compile(r"--[a-z][a-z0-9-]*(=.*)?")
 _OURS = {"job-name", "comment", "output", "error", "open-mode", "parsable", "signal", "requeue", "no-requeue", "array"}
-_OURS |= {"wrap", "chdir", "wait", "test-only"}
+_OURS |= {"wrap", "chdir", "wait", "test-only", "quiet", "clusters", "uid", "gid", "version", "help", "usage"}
 
 
 _TIME = re.compile(r"UNLIMITED|\d+(:\d{1,2}){0,2}|\d+-\d{1,2}(:\d{1,2}){0,2}")
@@ -116,4 +116,4 @@ def request_problems(request: SlurmRequest) -> Iterator[tuple[tuple[str | int, .
             found = f'"{text}" is no long option of sbatch; write for example "--exclude=n7" or "--exclusive"'
             yield ("directives", place), f"directives: {found}"
         elif name in _OURS:
-            yield ("directives", place), f'directives: "{text}": goe itself sets --{name}; leave it out'
+            yield ("directives", place), f'directives: "{text}": goe needs --{name} as it is; leave it out'

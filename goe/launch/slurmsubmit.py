@@ -16,7 +16,7 @@ from submitit.core.core import Job
 from submitit.core.utils import DelayedSubmission, FailedJobError, FailedSubmissionError
 from submitit.slurm.slurm import SlurmJobEnvironment
 
-from goe.launch.slurmclient import TIMEOUT_S, SlurmError, client, foreign, no_answer, refusal
+from goe.launch.slurmclient import TIMEOUT_S, UnansweredError, client, foreign, no_answer, refusal
 from goe.launch.slurmnode import Turn
 
 Options: TypeAlias = Mapping[str, str | int | bool]
@@ -35,6 +35,9 @@ class Executor(SlurmExecutor):
       clusters that check them refuse, and a signal.
     * sbatch has a time limit.
     """
+
+    called = False
+    """Whether sbatch was, so that the batch may be in Slurm's queue whatever went wrong since."""
 
     def _internal_process_submissions(self, delayed_submissions: list[DelayedSubmission]) -> list[Job[Any]]:
         for task, delayed in enumerate(delayed_submissions):
@@ -55,6 +58,7 @@ class Executor(SlurmExecutor):
         return "".join(line for line in lines if not line.startswith(unasked))
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:
+        self.called = True
         unseen = [part for name in sorted(foreign()) for part in ("-u", name)]
         return ["timeout", f"{TIMEOUT_S:g}", "env", *unseen, client("sbatch"), str(submission_file_path)]
 
@@ -65,8 +69,9 @@ def submit(
     """Submit a batch, with `options` of sbatch by long name; the job of each turn.
 
     `at_once`: jobs of the array that may run at the same time; `lead`: seconds ahead of the time limit at which
-    submitit is signalled on the node, 0 for never. Raises SlurmError with sbatch's words, UnansweredError
-    where it can't be asked at the moment, and OSError where the folder can't be written to.
+    submitit is signalled on the node, 0 for never. Raises SlurmError with sbatch's words, OSError where the folder
+    can't be written to, and UnansweredError where sbatch can't be asked at the moment or may have submitted the batch
+    though its answer is not known: only its exit code says that it did not.
     """
     executor = Executor(folder, max_num_timeout=_OFTEN, python=f"exec {shlex.quote(sys.executable)} -P")
     # To the batch process, which is submitit's: it takes the shell's place.
@@ -83,9 +88,15 @@ def submit(
             return [job.job_id for job in executor.submit_array(turns)]
     except FailedJobError as error:
         code = getattr(error.__cause__, "returncode", None)
+        if code is None:
+            raise UnansweredError(f"sbatch: its answer can't be read: {error.__cause__}") from None
         raise (no_answer("sbatch") if code == _TIMED_OUT else refusal("sbatch", str(error), code)) from None
     except FailedSubmissionError as error:
-        raise SlurmError(f"sbatch: no job id in its answer: {str(error).splitlines()[0]}") from None
+        raise UnansweredError(f"sbatch: no job id in its answer: {str(error).splitlines()[0]}") from None
+    except OSError as error:
+        if executor.called:
+            raise UnansweredError(f"sbatch: its answer can't be kept: {error}") from None
+        raise
 
 
 def _prelude(folder: Path) -> list[str]:

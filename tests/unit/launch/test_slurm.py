@@ -304,7 +304,7 @@ def test_settings_are_checked_with_their_lines(tmp_path: Path) -> None:
     path = tmp_path / "experiments.toml"
     path.write_text(
         '[queue]\nlauncher = "slurm"\n[queue.slurm]\npartitoin = "gpu"\ntime = "2 hours"\nmemory = "lots"\n'
-        'directives = ["--exclude=n7", "exclusive", "--output=x", "-x n7"]\n'
+        'directives = ["--exclude=n7", "exclusive", "--output=x", "-x n7", "--quiet"]\n'
         'array-parallelism = 0\n[defaults]\ndataset = "digits"\n'
         '[[experiment]]\nname = "a"\n[experiment.slurm]\ntime = "x"\n'
     )
@@ -315,8 +315,9 @@ def test_settings_are_checked_with_their_lines(tmp_path: Path) -> None:
     assert f'{path}:5: slurm.time: "2 hours" is no time limit of Slurm' in said
     assert f'{path}:6: slurm.memory: "lots"' in said
     assert f'{path}:7: slurm.directives: "exclusive" is no long option of sbatch' in said
-    assert f'{path}:7: slurm.directives: "--output=x": goe itself sets --output' in said
+    assert f'{path}:7: slurm.directives: "--output=x": goe needs --output as it is' in said
     assert f'{path}:7: slurm.directives: "-x n7" is no long option of sbatch; write for example "--exclude=n7"' in said
+    assert f'{path}:7: slurm.directives: "--quiet": goe needs --quiet as it is' in said
     assert f"{path}:8: slurm: expected int >= 1, got 0" in said
     assert f'{path}:14: slurm.time: "x" is no time limit' in said
 
@@ -706,6 +707,35 @@ def test_a_queue_goes_on_with_those_of_an_array_that_it_can_write_down(
     assert said == [f"{bad.path}: {expected} can"]
     assert slurm.count("sbatch") == 2
     assert [event.kind for event in events].count("ended") == 2
+
+
+@pytest.mark.parametrize("answer", ["", "\udcffSubmitted batch job 101", "full"])
+def test_what_sbatch_may_have_submitted_is_adopted_and_its_folder_stays(
+    run: RunDir, slurm: FakeSlurm, watch: Lookout, monkeypatch: pytest.MonkeyPatch, answer: str
+) -> None:
+    if answer == "full":
+        monkeypatch.setattr(JobPaths, "move_temporary_file", _full_disk)
+    else:
+        (slurm.folder / "answer").write_bytes(os.fsencode(answer))
+    with pytest.raises(UnansweredError, match=r"sbatch: .*answer"):
+        submitted(run)
+    watch.ask(run)
+    assert (known(run).job, state(run)) == ("101", RunState.PENDING)
+    assert (run.path.parent / ".slurm" / known(run).batch / "0.pkl").exists()
+
+
+def test_a_batch_that_sbatch_never_saw_leaves_no_folder(
+    run: RunDir, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(DelayedSubmission, "dump", _full_disk)
+    with pytest.raises(OSError, match="No space"):
+        submitted(run)
+    assert not (run.path.parent / ".slurm").exists()
+    assert slurm.count("sbatch") == 0
+
+
+def _full_disk(*_: object, **__: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def test_of_two_jobs_the_one_that_came_too_late_changes_nothing(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
