@@ -95,8 +95,10 @@ def _view(run: RunDir, config: RunConfig | None, now: float) -> RunView:
     state = derive_state(launch, alive=alive, status=status, exit_=exit_, stop=stop, now=now, paused=paused)
     if job is not None and _goes_on(job, attempt.number, launch, exit_):
         state = _awaited(job)
-    problem = _problem(state, alive, launch, exit_, status) or no_beat or damage
-    view = RunView(run, state, config, attempt.number, launch, status, exit_, problem, run.held, job=job)
+    held = run.held
+    turned = _turned_out(launch, job, held=held)
+    problem = _problem(state, alive, launch, exit_, status, turned) or no_beat or damage
+    view = RunView(run, state, config, attempt.number, launch, status, exit_, problem, held, job=job)
     return _broken(view, unread)
 
 
@@ -154,7 +156,7 @@ _RESUMES = "resumes it while it has retries left, `goe retry` gives it new ones"
 
 
 def _problem(
-    state: RunState, alive: bool | None, launch: Launch, exit_: Exit | None, status: Status | None
+    state: RunState, alive: bool | None, launch: Launch, exit_: Exit | None, status: Status | None, turned: str
 ) -> str | None:
     if exit_ is not None and exit_.said and state in {RunState.FAILED, RunState.LOST}:
         return exit_.said
@@ -167,7 +169,14 @@ def _problem(
     if status and status.error:
         return status.error
     if exit_.cause == "preempted":
-        return f"preempted: ended by a SIGTERM that goe did not send; a queue {_RESUMES}"
+        return turned
     how = f"signal {exit_.signal}" if exit_.signal else f"exit code {exit_.code}"
     cause = f" ({exit_.cause})" if exit_.cause not in {"", "signal"} else ""
     return f"ended by {how}{cause}; the end of train.log says more"
+
+
+def _turned_out(launch: Launch, job: SlurmJob | None, *, held: bool) -> str:
+    """What is said of an attempt that had to leave its node."""
+    cancelled = job is not None and job.job == launch.job and job.state == "CANCELLED"
+    how = f"job {launch.job} was cancelled in Slurm" if cancelled else "ended by a SIGTERM that goe did not send"
+    return f"preempted: {how}; " + ("held: `goe resume` releases it" if held else f"a queue {_RESUMES}")

@@ -206,7 +206,8 @@ class SlurmWatch:
         """See to a job that is over, or that Slurm doesn't know: nothing is decided before the word had its time."""
         attempt = _begun(run, job)
         ended = attempt.exit() if attempt is not None else None
-        if one is not None and one.state == "CANCELLED" and (ended is None or ended.cause):
+        cancelled = one is not None and one.state == "CANCELLED" and (ended is None or ended.cause != "")
+        if cancelled and job.job not in self._silent:  # once, or a `goe resume` meanwhile would be undone
             run.held_file.touch()  # somebody's wish, as `goe cancel` is
         if ended is not None and (one is not None or ended.cause != "preempted"):
             return self._close(run, job, one)

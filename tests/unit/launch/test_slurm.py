@@ -28,7 +28,7 @@ from goe.core.slurm import SlurmJob, SlurmRequest
 from goe.core.state import RunState
 from goe.launch import slurmclient
 from goe.launch.base import LaunchError, Start
-from goe.launch.control import cancel
+from goe.launch.control import cancel, resume
 from goe.launch.events import Event
 from goe.launch.launchers import is_job, places_for, stop
 from goe.launch.look import Look
@@ -808,6 +808,34 @@ def test_a_run_at_work_is_asked_and_then_told_through_its_supervisor(run: RunDir
     assert slurm.count("scancel") == 0
     stop(run, force=True)
     assert slurm.calls[-1] == f"scancel --batch --signal=TERM {job}"
+
+
+def test_a_run_cancelled_in_slurm_that_had_time_to_end_is_held_and_says_so(
+    run: RunDir, slurm: FakeSlurm, watch: Lookout
+) -> None:
+    job = submitted(run)
+    turned_back(run, job, 1, 3)  # by the SIGTERM
+    slurm.say(job, "CANCELLED")
+    watch.ask(run)
+    view = view_run(run)
+    assert (view.state, view.held, view.problem) == (
+        RunState.FAILED, True, "preempted: job 101 was cancelled in Slurm; held: `goe resume` releases it",
+    )  # fmt: skip
+    resume(run)
+    assert str(view_run(run).problem).startswith("preempted: job 101 was cancelled in Slurm; a queue resumes it")
+
+
+def test_a_release_while_a_cancelled_job_settles_stands(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    begun(run, job)
+    slurm.say(job, "CANCELLED")
+    watch.ask(run)
+    assert run.held
+    resume(run)
+    watch.ask(run, later=40)
+    watch.ask(run, later=SETTLE_S)
+    view = view_run(run)
+    assert (view.state, view.held) == (RunState.STOPPED, False)
 
 
 def test_a_run_between_two_turns_is_stopped(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
