@@ -69,11 +69,12 @@ def _of_code(code: int, words: str) -> Cause:
     return _told(words) or "bug"
 
 
-def job_cause(state: str, *, started: bool) -> Cause | None:
+def job_cause(state: str, *, started: bool, words: str = "") -> Cause | None:
     """Why the attempt of a job that ended in `state` failed; None for one that somebody cancelled.
 
     `started`: whether its supervisor had claimed the attempt and then left no word. One that never came so far and
-    that Slurm says nothing else of could not be started on its node: its user has to mend that.
+    that Slurm says nothing else of could not be started on its node: its user has to mend that, unless `words`, the
+    last that the job printed, tell of something else.
     """
     known: dict[str, Cause | None] = {
         "CANCELLED": None,
@@ -84,7 +85,7 @@ def job_cause(state: str, *, started: bool) -> Cause | None:
     }
     if state in known:
         return known[state]
-    return "user" if state in {"COMPLETED", "FAILED"} and not started else "lost"
+    return _told(words) or "user" if state in {"COMPLETED", "FAILED"} and not started else "lost"
 
 
 def _told(words: str, *causes: Cause) -> Cause | None:

@@ -235,7 +235,8 @@ class SlurmWatch:
         now = self._now()
         state = one.state if one is not None else VANISHED
         idle = state == "COMPLETED" and attempt is None and _unwanted(run, job)
-        cause = None if idle else job_cause(state, started=attempt is not None)
+        words = _last_words(run, job) if attempt is None else ""
+        cause = None if idle else job_cause(state, started=attempt is not None, words=words)
         ended = Exit(
             code=EXIT_STOPPED if cause is None else None,
             signal=None,
@@ -243,7 +244,9 @@ class SlurmWatch:
             ended=now,
             peak_memory=0,
             cause=cause or "",
-            said=f"job {job.job} had nothing to do" if idle else _epitaph(run, job, one, started=attempt is not None),
+            said=f"job {job.job} had nothing to do"
+            if idle
+            else _epitaph(run, job, one, words, started=attempt is not None),
         )
         if attempt is not None:
             attempt.bury(ended)
@@ -282,7 +285,7 @@ def _unwanted(run: RunDir, job: SlurmJob) -> bool:
     return run.held or (newest is not None and newest.stop_requested and newest.launch().job == job.job)
 
 
-def _epitaph(run: RunDir, job: SlurmJob, one: Listed | None, *, started: bool) -> str:
+def _epitaph(run: RunDir, job: SlurmJob, one: Listed | None, words: str, *, started: bool) -> str:
     """What is known of the end, and what to do."""
     if one is None:
         when = "while it was at work" if started else "before it had started"
@@ -294,7 +297,6 @@ def _epitaph(run: RunDir, job: SlurmJob, one: Listed | None, *, started: bool) -
     if started:
         return f"{ended} on {one.nodes or 'its node'} and left no exit code"
     if one.state in {"COMPLETED", "FAILED"}:
-        words = _last_words(run, job)
         seen = f": {words}" if words else f"; is {run.path.resolve()} there, and may it be written?"
         return f"{ended} on {one.nodes or 'its node'} before goe had started there{seen}"
     return f"{ended} before it had started"

@@ -417,6 +417,19 @@ def test_what_a_job_printed_before_it_died_is_told(run: RunDir, slurm: FakeSlurm
     assert str(view_run(run).problem).endswith(": /opt/python: No module named goe.launch.slurmnode")
 
 
+def test_a_full_disk_at_the_claim_is_no_fault_of_the_users(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    said = "Traceback (most recent call last):\nOSError: [Errno 28] No space left on device: '/x/attempts/.claim-1'\n"
+    output_file(run.path.parent, known(run).batch, job).write_text(said)
+    slurm.say(job, "FAILED", "NonZeroExitCode", nodes="n2")
+    watch.ask(run)
+    watch.ask(run)
+    view = view_run(run)
+    assert view.exit is not None
+    assert (view.state, view.exit.cause) == (RunState.FAILED, "disk-full")
+    assert "No space left on device" in str(view.problem)
+
+
 # Word that comes late, clocks that differ
 
 
