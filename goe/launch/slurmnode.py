@@ -20,6 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
+from msgspec.structs import replace
+
 from goe.core.code import installed_version
 from goe.core.errors import EXIT_USER
 from goe.core.process import is_alive, myself
@@ -123,11 +125,8 @@ def main(argv: Sequence[str]) -> int:
     if not _appears(run):
         _say(f"{path}: not there on {platform.node()}; the runs have to lie on a file system that all nodes share")
         return EXIT_USER
-    attempt = turn_attempt(run, job, int(number))
-    if attempt is None:
-        return 0
     launch = Launch(
-        attempt=attempt,
+        attempt=0,
         launcher="slurm",
         supervisor=myself(),
         job=job,
@@ -141,11 +140,21 @@ def main(argv: Sequence[str]) -> int:
     def pass_on(number: int, _: object) -> None:
         told.append(number)
         with contextlib.suppress(OSError):  # a full disk; the limit itself then ends the run
-            write_json(run.numbered(attempt).notice_file, Notice(until=time.time() + float(lead)))
+            write_json(run.numbered(launch.attempt).notice_file, Notice(until=time.time() + float(lead)))
 
     signal.signal(_TELL, pass_on)
-    ended = supervise(run, launch, lambda: _let_in(_TELL))
-    return EXIT_AGAIN if ended is not None and told and goes_on(run, attempt, ended) else 0
+    until = time.monotonic() + VISIBLE_S
+    while True:
+        attempt = turn_attempt(run, job, int(number))
+        if attempt is None:
+            return 0
+        launch = replace(launch, attempt=attempt)
+        ended = supervise(run, launch, lambda: _let_in(_TELL))
+        if ended is not None:
+            return EXIT_AGAIN if told and goes_on(run, attempt, ended) else 0
+        if not _begun_anew() or time.monotonic() > until:
+            return 0
+        time.sleep(_POLL_S)  # an attempt is there that this node doesn't list yet, perhaps this job's own
 
 
 def _say(text: str) -> None:
@@ -173,7 +182,12 @@ def job_id(environment: Mapping[str, str]) -> str:
 
 def turn_attempt(run: RunDir, job: str, first: int) -> int | None:
     """The attempt that the job, submitted for attempt `first`, is to make now; None if there is none for it."""
-    return next_attempt(run, job, first) if int(os.environ.get("SLURM_RESTART_COUNT") or 0) else first
+    return next_attempt(run, job, first) if _begun_anew() else first
+
+
+def _begun_anew() -> bool:
+    """Whether Slurm had started the job before, on this node or another."""
+    return int(os.environ.get("SLURM_RESTART_COUNT") or 0) > 0
 
 
 def gpus(environment: Mapping[str, str]) -> tuple[int, ...]:

@@ -137,6 +137,33 @@ def test_a_folder_that_is_not_there_is_said(
     assert "the runs have to lie on a file system that all nodes share" in capsys.readouterr().err
 
 
+def test_an_attempt_that_this_node_lists_late_is_waited_for(run: RunDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS: the job was put back, and the new node's attribute cache shows no attempt yet."""
+    made(run, 1, cause="preempted")
+    listed = RunDir.attempt_count
+    looks: list[int] = []
+
+    def late(of: RunDir) -> int:
+        looks.append(1)
+        return 0 if len(looks) < 4 else listed(of)
+
+    def supervise(of: RunDir, launch: Launch, _: object) -> Exit | None:
+        return ended("", 0) if of.claim(launch) is not None else None
+
+    monkeypatch.setattr(RunDir, "attempt_count", late)
+    monkeypatch.setattr(slurmnode, "supervise", supervise)
+    monkeypatch.setattr(slurmnode, "_POLL_S", 0.01)
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    assert slurmnode.main([str(run.path), "1", "120", "1", "0"]) == 0
+    assert run.numbered(2).launch().job == "7"
+    monkeypatch.setattr(slurmnode, "VISIBLE_S", 0.05)
+    monkeypatch.setattr(RunDir, "attempt_count", lambda _: 0)
+    assert slurmnode.main([str(run.path), "1", "120", "1", "0"]) == 0  # not for ever
+    assert listed(run) == 2
+
+
 class Node:
     """A job on its node: submitit's own process, with a worker that is a line of shell; scontrol notes its call."""
 
