@@ -116,7 +116,10 @@ def cancel(runs: Sequence[RunDir], grace: float, say: Callable[[RunDir, str], No
             end_family(launch.worker.pid if launch.worker and is_alive(launch.worker) else None, attempt)
     left = _until_ended(left, STUCK_S, say)
     for run in left:
-        say(run, "has not ended: the kernel doesn't let go of its processes; look at them with ps")
+        view = view_run(run)
+        job = view.job.job if view.job is not None and is_job(view) else None
+        where = "the kernel doesn't let go of its processes; look at them with ps"
+        say(run, f"has not ended: {f'look at its job with `squeue -j {job}`' if job else where}")
     return not left and all(_over(run) for run in runs if run not in asked)
 
 

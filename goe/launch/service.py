@@ -10,6 +10,8 @@ from goe.launch.detached import queue_command
 
 PASSED_ON = ("PYTHONPATH", "GOE_DATA", "OMP_NUM_THREADS", "CUDA_VISIBLE_DEVICES")
 """Variables of the shell that a service would otherwise lack."""
+FOR_SLURM = ("PATH", "SLURM_CONF")
+"""Those that lead to Slurm's commands and its controller."""
 
 
 def unit_name(runs: Path) -> str:
@@ -19,14 +21,15 @@ def unit_name(runs: Path) -> str:
     return f"goe-queue-{label}-{zlib.crc32(place.encode()) & 0xFFFF:04x}.service"
 
 
-def unit_text(runs: Path, queue: Path, options: Sequence[str], folder: Path) -> str:
-    """The unit of a queue that works in `folder`; all its paths are absolute.
+def unit_text(runs: Path, queue: Path, options: Sequence[str], folder: Path, *, slurm: bool = False) -> str:
+    """The unit of a queue that works in `folder`, on a cluster with `slurm`; all its paths are absolute.
 
     KillMode=process, or stopping the queue would end training. A restart is nobody's wish to try failed runs again,
     hence `--not-again`. Where another queue works it fails, and is tried again until that has ended.
     """
     command = queue_command(runs.absolute(), queue.absolute(), [*options, "--stay", "--not-again", "--alone"])
-    environment = [f"Environment={_quote(f'{key}={os.environ[key]}')}" for key in PASSED_ON if key in os.environ]
+    passed = [key for key in (*PASSED_ON, *(FOR_SLURM if slurm else ())) if key in os.environ]
+    environment = [f"Environment={_quote(f'{key}={os.environ[key]}')}" for key in passed]
     log = runs.absolute() / ".queue.log"
     lines = [
         "[Unit]",

@@ -7,6 +7,7 @@ goe/launch/slurmwatch.py.
 """
 
 import contextlib
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -110,7 +111,8 @@ class SlurmLauncher:
             raise LaunchError(f"{runs.resolve()}: submitit takes no folder with {', '.join(_TAGS)} in its name")
         folder = open_batch(runs, starts)
         version = installed_version()
-        turns = [_turn(start, version) for start in starts]
+        data = Path(os.environ.get("GOE_DATA", "data")).absolute()
+        turns = [_turn(start, version, data) for start in starts]
         try:
             asked = options([start.run.run_id for start in starts], slot, folder)
             at_once = request.array_parallelism or len(starts)
@@ -205,10 +207,18 @@ def _jobs(live: Sequence[RunView]) -> int:
     return sum(view.job is not None and not view.job.over for view in live)
 
 
-def _turn(start: Start, version: str) -> Turn:
+def _turn(start: Start, version: str, data: Path) -> Turn:
     assert isinstance(start.slot, SlurmSlot)
-    lead, slot = _lead(start.slot.request), start.slot
-    return Turn(start.run.path, start.attempt, version, lead=lead, processes=slot.processes, restarts=slot.restarts)
+    slot, lead = start.slot, _lead(start.slot.request)
+    return Turn(
+        start.run.path,
+        start.attempt,
+        version,
+        data=data,
+        lead=lead,
+        processes=slot.processes,
+        restarts=slot.restarts,
+    )
 
 
 def _lead(request: SlurmRequest) -> int:

@@ -49,9 +49,15 @@ class Turn:
     It never returns: the job ends with the supervisor, whose word is in the run's folder, and leaves no result.
     """
 
-    def __init__(self, run: Path, attempt: int, version: str, *, lead: int, processes: int, restarts: int) -> None:
-        """`version`: of the goe that submits it."""
+    def __init__(
+        self, run: Path, attempt: int, version: str, *, data: Path, lead: int, processes: int, restarts: int
+    ) -> None:
+        """`version`: of the goe that submits it; `data`: the folder with the data sets, unless the node says another.
+
+        A job need not be given its queue's environment (`--export=NONE`).
+        """
         self.version = version
+        self.data = str(data)
         self.run = str(run.resolve())
         self.arguments = tuple(map(str, (attempt, lead, processes, restarts)))
         self._pid = 0
@@ -91,7 +97,8 @@ class Turn:
                 self._refuse()
             command = [sys.executable, "-P", "-m", "goe.launch.slurmnode", self.run, *self.arguments]
             # Held there until the attempt is made, which is what is told of it.
-            self._pid = os.posix_spawn(sys.executable, command, os.environ, setsigmask=[_TELL])
+            environment = {"GOE_DATA": self.data, **os.environ}
+            self._pid = os.posix_spawn(sys.executable, command, environment, setsigmask=[_TELL])
             signal.signal(signal.SIGTERM, lambda number, _: os.kill(self._pid, number))
 
     def _wait(self) -> int:

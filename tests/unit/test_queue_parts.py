@@ -261,6 +261,14 @@ def test_a_unit_has_absolute_paths_and_survives_odd_ones(tmp_path: Path, monkeyp
     assert {"Restart=on-failure", "KillMode=process", "[Install]", "WantedBy=default.target"} <= set(lines)
 
 
+def test_a_unit_of_a_cluster_leads_to_slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/opt/slurm/bin:/bin")
+    monkeypatch.setenv("SLURM_CONF", "/opt/slurm/etc/slurm.conf")
+    given = {"Environment=PATH=/opt/slurm/bin:/bin", "Environment=SLURM_CONF=/opt/slurm/etc/slurm.conf"}
+    assert given <= set(unit_text(Path("runs"), Path("x.toml"), [], tmp_path, slurm=True).splitlines())
+    assert not given & set(unit_text(Path("runs"), Path("x.toml"), [], tmp_path).splitlines())
+
+
 def test_units_of_different_folders_have_different_names() -> None:
     one, two = unit_name(Path("/a/lab x/runs")), unit_name(Path("/b/lab x/runs"))
     assert one.startswith("goe-queue-lab-x-")

@@ -83,9 +83,9 @@ def service(
     from goe.launch.detached import gpu_options
     from goe.launch.service import how_to_enable, unit_folder, unit_name, unit_text
 
-    load_queue(queue)  # wrong files are reported now, not by systemd
+    slurm = load_queue(queue).options.launcher == "slurm"  # wrong files are reported now, not by systemd
     use_data(data, queue)
-    text = unit_text(runs, queue, [*_slot_options(slots), *gpu_options(gpu_names(gpus))], Path.cwd())
+    text = unit_text(runs, queue, [*_slot_options(slots), *gpu_options(gpu_names(gpus))], Path.cwd(), slurm=slurm)
     name = unit_name(runs)
     if install:
         runs.mkdir(parents=True, exist_ok=True)  # its log is there

@@ -182,7 +182,10 @@ def test_runs_that_ask_for_the_same_are_one_array(tmp_path: Path, slurm: FakeSlu
     assert [state(run) for run in runs] == [RunState.PENDING, RunState.STARTING, RunState.STOPPED]
 
 
-def test_a_job_finds_what_it_is_to_call_whatever_became_of_who_submitted_it(tmp_path: Path, slurm: FakeSlurm) -> None:
+def test_a_job_finds_what_it_is_to_call_whatever_became_of_who_submitted_it(
+    tmp_path: Path, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOE_DATA", "/big/disk")
     runs = [made(tmp_path / "it's odd", seed) for seed in (1, 2)]
     slurm.told("dies", "")  # sbatch is killed before it can answer, but the array is there
     with pytest.raises(UnansweredError, match="sbatch: was killed before it could answer"):
@@ -196,6 +199,7 @@ def test_a_job_finds_what_it_is_to_call_whatever_became_of_who_submitted_it(tmp_
     (batch,) = (tmp_path / "it's odd/runs/.slurm").iterdir()
     turns = [DelayedSubmission.load(JobPaths(batch, f"101_{task}").submitted_pickle).function for task in (0, 1)]
     assert [turn.run for turn in turns] == [str(run.path) for run in runs]
+    assert [turn.data for turn in turns] == ["/big/disk"] * 2
     Lookout(runs[0].path.parent).ask(*runs)
     assert [(known(run).job, known(run).attempt) for run in runs] == [("101_0", 4), ("101_1", 5)]
     assert [state(run) for run in runs] == [RunState.PENDING] * 2
@@ -900,6 +904,15 @@ def test_cancelling_holds_and_ends(run: RunDir, slurm: FakeSlurm) -> None:
     assert cancel([run], 1.0, lambda _, text: said.append(text))
     view = view_run(run)
     assert (view.state, view.held) == (RunState.STOPPED, True)
+
+
+def test_a_job_that_does_not_end_is_named(run: RunDir, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("goe.launch.control.STUCK_S", 0.1)
+    job = submitted(run)
+    begun(run, job)
+    said: list[str] = []
+    assert not cancel([run], 0.1, lambda _, text: said.append(text))
+    assert said[-1] == f"has not ended: look at its job with `squeue -j {job}`"
 
 
 # Going on

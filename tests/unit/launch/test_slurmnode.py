@@ -180,7 +180,8 @@ class Node:
 
     def submit(self, version: str | None = None) -> None:
         """Leave the turn as a queue would."""
-        turn = Turn(self.run.path, 1, version or installed_version(), lead=60, processes=1, restarts=0)
+        given = version or installed_version()
+        turn = Turn(self.run.path, 1, given, data=Path("/big/disk"), lead=60, processes=1, restarts=0)
         delayed = DelayedSubmission(turn)
         delayed.set_timeout(0, 9)
         delayed.dump(self.pickle)
@@ -240,6 +241,15 @@ def test_a_job_ends_as_its_run_does_and_leaves_no_result(node: Node) -> None:
     assert node.run.numbered(1).launch().job == "7_3"
     assert [path.name for path in node.folder.glob("*.pkl")] == ["7_3_submitted.pkl"]
     assert not (node.folder / "requeued").exists()
+
+
+@pytest.mark.parametrize(("env", "expected"), [({}, "/big/disk"), ({"GOE_DATA": "/local"}, "/local")])
+def test_the_data_are_where_the_queue_has_them_unless_the_node_says_otherwise(
+    node: Node, env: dict[str, str], expected: str
+) -> None:
+    node.env.pop("GOE_DATA", None)
+    assert node.start('echo "$GOE_DATA" > "$run/data"', **env).wait(20) == 0
+    assert (node.run.path / "data").read_text() == f"{expected}\n"
 
 
 def test_a_signal_ahead_of_the_limit_is_passed_on_and_the_job_goes_on_in_a_next_turn(node: Node) -> None:
