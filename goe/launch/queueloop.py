@@ -388,9 +388,9 @@ class Runner:
         except (GoeError, OSError) as error:
             self._changed = True
             if not self._site.puts_off(error):
+                self._site.started()  # some may have been
                 for start in starts:
                     if self._look.at(start.run).view.is_live:
-                        self._site.started()
                         self._begun(start.run.run_id, own=True)
                     else:
                         self._refuse(start.run.run_id, str(error))

@@ -74,14 +74,15 @@ class SlurmWatch:
         self._clock, self._now = clock, now
         self._pause = SOON_S
         self._next = 0.0
-        self._adopted = False
+        self._adopted = False  # whether every job that was found is written down
         self._silent: dict[str, _Silent] = {}
         self._strays: dict[str, float] = {}  # batches that nobody seems to need, and since when
         self.problem = ""
         """Why Slurm could not be asked the last time; empty if it could."""
 
     def hurry(self) -> None:
-        """Something was submitted: ask soon."""
+        """Something was submitted: ask soon, also if none of it could be written down."""
+        self._adopted = False
         self._pause = SOON_S
         self._next = min(self._next, self._clock() + SOON_S)
 
@@ -94,8 +95,8 @@ class SlurmWatch:
     def poll(self, views: Iterable[RunView]) -> bool:
         """Ask if it is time to and there is something to ask; whether Slurm was asked and answered.
 
-        `views` are the runs as they were seen last. The first call also finds jobs that a queue submitted before it
-        was killed and could not write down.
+        `views` are the runs as they were seen last. The first call also finds jobs that a queue submitted and was
+        killed before it could write them down.
         """
         if self._clock() < self._next:
             return False
@@ -111,7 +112,7 @@ class SlurmWatch:
         except SlurmError as error:
             self.back_off(str(error))
             return False
-        self.problem, self._adopted = "", True
+        self.problem = ""
         self._pause = SOON_S if changed else min(SELDOM_S, self._pause * _GROWTH)
         self._next = self._clock() + self._pause
         self._tidy(views, {batch_of(one.name) for one in listed if one.state not in ENDED})
@@ -138,9 +139,12 @@ class SlurmWatch:
         changed = False
         known = {one.job: one for one in listed}
         adopted = {run.run_id: (run, job) for run, job in self._adopt(open_jobs, listed)}
+        self._adopted = True
         for run, job in adopted.values():
-            with contextlib.suppress(OSError):  # of one run; tried again with the next answer
+            try:
                 write_json(run.slurm_file, job, durable=False)
+            except OSError:  # of one run; tried again with the next answer
+                self._adopted = False
         left = {run_id: found for run_id, found in open_jobs.items() if run_id not in adopted}
         told = {run_id: _mine(each.job, known.get(each.job.job)) for run_id, each in left.items()}
         missing = [left[run_id].job.job for run_id, one in told.items() if one is None]
@@ -184,7 +188,7 @@ class SlurmWatch:
             if not run.path.is_dir() or (written is not None and written.job == one.job):
                 return False
             return newest is None or newest.number < number or newest.launch().job == one.job
-        except RunError:
+        except (RunError, OSError):
             return False
 
     def _follow(self, each: _Open, one: Listed | None) -> bool:

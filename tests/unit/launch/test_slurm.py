@@ -697,6 +697,22 @@ def test_a_run_that_cannot_be_written_to_keeps_no_other_from_being_followed(
     assert state(bad) is RunState.PENDING
 
 
+def test_a_job_that_cannot_be_written_down_keeps_what_it_needs_and_is_asked_for(
+    run: RunDir, slurm: FakeSlurm, watch: Lookout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch.ask(run)  # there is nothing to adopt yet
+    with monkeypatch.context() as full:
+        refuse(run, full)
+        with pytest.raises(LaunchError):
+            submitted(run)
+        watch.hurry()
+        for _ in range(4):
+            watch.ask(run, later=SETTLE_S)
+    watch.ask(run)
+    assert state(run) is RunState.PENDING
+    assert (run.path.parent / ".slurm" / known(run).batch / "0.pkl").exists()
+
+
 def refuse(run: RunDir, patch: pytest.MonkeyPatch) -> None:
     """Nothing can be written into the run's folder, not even by root."""
     write = rundir.write_atomic
