@@ -130,17 +130,16 @@ class SlurmLauncher:
                 raise
             raise LaunchError(f"{error}{_advice(str(error))}") from None
         self._room = min(ARRAY_JOBS, 2 * self._room)
-        unwritten = ""
+        unwritten = []
         for start, job in zip(starts, jobs, strict=True):
             known = SlurmJob(job=job, batch=folder.name, attempt=start.attempt, submitted=now, seen=now)
             try:
                 write_json(start.run.slurm_file, known, durable=False)  # a next queue would learn it from the comment
             except OSError as error:
-                unwritten = (
-                    f"{start.run.path}: can't be written to: {error.strerror}; job {job} is submitted all the same"
-                )
+                said = f"{start.run.path}: can't be written to: {error.strerror}; job {job} is submitted all the same"
+                unwritten.append(f"{said}, and followed as soon as it can")
         if unwritten:
-            raise LaunchError(f"{unwritten}, and followed as soon as it can")
+            raise LaunchError("\n".join(unwritten))
         return [True] * len(starts)
 
     def stop(self, run: RunDir, *, force: bool = False) -> None:

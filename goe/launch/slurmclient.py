@@ -28,7 +28,7 @@ class SlurmError(UserError):
 
 
 class UnansweredError(SlurmError):
-    """Slurm could not be asked, or has no room at the moment; later it may do what was asked."""
+    """Slurm could not be asked; later it may do what was asked, or has done it already."""
 
 
 class CrowdedError(SlurmError):

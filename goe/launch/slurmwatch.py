@@ -211,12 +211,12 @@ class SlurmWatch:
         attempt = _begun(run, job)
         ended = attempt.exit() if attempt is not None else None
         cancelled = one is not None and one.state == "CANCELLED" and (ended is None or ended.cause != "")
-        if cancelled and job.job not in self._silent:  # once, or a `goe resume` meanwhile would be undone
+        silent = self._silent.get(job.job)
+        if cancelled and (silent is None or silent.missing):  # once, or a `goe resume` meanwhile would be undone
             run.held_file.touch()  # somebody's wish, as `goe cancel` is
         if ended is not None and (one is not None or ended.cause != "preempted"):
             return self._close(run, job, one)
         beat = stamp_of(attempt.status_file) if attempt is not None else None
-        silent = self._silent.get(job.job)
         if silent is None or silent.beat != beat or silent.missing != (one is None):
             if silent is not None and one is not None and attempt is not None:
                 attempt.request_stop()  # Slurm gave it up, perhaps with its node, but it goes on
@@ -241,6 +241,9 @@ class SlurmWatch:
         idle = state == "COMPLETED" and attempt is None and _unwanted(run, job)
         words = _last_words(run, job) if attempt is None else ""
         cause = None if idle else job_cause(state, started=attempt is not None, words=words)
+        said = _epitaph(run, job, one, words, started=attempt is not None)
+        if idle:
+            said = f"job {job.job} had nothing to do"
         ended = Exit(
             code=EXIT_STOPPED if cause is None else None,
             signal=None,
@@ -248,9 +251,7 @@ class SlurmWatch:
             ended=now,
             peak_memory=0,
             cause=cause or "",
-            said=f"job {job.job} had nothing to do"
-            if idle
-            else _epitaph(run, job, one, words, started=attempt is not None),
+            said=said,
         )
         if attempt is not None:
             attempt.bury(ended)

@@ -858,6 +858,17 @@ def test_a_run_cancelled_in_slurm_that_had_time_to_end_is_held_and_says_so(
     assert str(view_run(run).problem).startswith("preempted: job 101 was cancelled in Slurm; a queue resumes it")
 
 
+def test_that_a_job_was_cancelled_may_be_learnt_late(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = submitted(run)
+    name = slurm.name(job)
+    slurm.forget(job)
+    watch.ask(run, later=40)
+    assert not run.held
+    slurm.account(job, "CANCELLED by 0", name=name)
+    watch.ask(run, later=40)
+    assert run.held
+
+
 def test_a_release_while_a_cancelled_job_settles_stands(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
     job = submitted(run)
     begun(run, job)
