@@ -35,10 +35,10 @@ demo: venv
 	$(BIN)/goe queue run
 	$(BIN)/goe table
 
-# Four at once keep two cores busy while many tests wait for processes; more threads each would only get in the way.
+# Three at once keep two cores busy while some tests wait for processes; more threads each would only get in the way.
 # Whoever is done takes work from the others: the slow tests stand side by side.
 test: venv
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 4 --dist worksteal
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 3 --dist worksteal
 
 static: venv
 	$(BIN)/ruff format --check .

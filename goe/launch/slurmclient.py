@@ -94,6 +94,10 @@ def ended_jobs(jobs: Collection[str]) -> dict[str, Listed]:
     return found
 
 
+_GONE = r"exit code 22[59]\b"
+"""What scancel may say without a word: the low byte of Slurm's errors 2017, no such job, and 2021, one that is over."""
+
+
 def cancel(job: str, *options: str) -> None:
     """End a job, or with `--signal` tell it something. One that is not there any more is no error."""
     try:
@@ -101,7 +105,7 @@ def cancel(job: str, *options: str) -> None:
     except UnansweredError:
         raise
     except SlurmError as error:
-        if not re.search("Invalid job id|already completing|already completed", str(error)):
+        if not re.search(f"Invalid job id|already completing|already completed|{_GONE}", str(error)):
             raise
 
 
@@ -125,13 +129,13 @@ _CROWDED = re.compile(
 """Limits on how many jobs may be submitted, which an array is taken or refused by as a whole."""
 
 
-_SIGNALS = 128
-"""Above it, an exit code tells of a signal."""
+_SIGNALS = range(129, 193)
+"""Exit codes that tell of a signal; those above are the low bytes of Slurm's own errors."""
 
 
 def refusal(program: str, said: str, code: int | None) -> SlurmError:
     """The error for what a client printed before it failed; one that was killed may have done what it was to do."""
-    if code is not None and (code < 0 or code > _SIGNALS):
+    if code is not None and (code < 0 or code in _SIGNALS):
         return UnansweredError(f"{program}: was killed before it could answer")
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     words = "; ".join(line.removeprefix(f"{program}: error: ") for line in lines) or f"exit code {code}"

@@ -6,7 +6,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -37,7 +37,7 @@ from goe.launch.queueloop import Runner
 from goe.launch.retry import read_past
 from goe.launch.slurm import SlurmLauncher, SlurmSlot, SlurmSlots
 from goe.launch.slurmbatch import comment, job_name, open_batch, output_file
-from goe.launch.slurmclient import ARRAY_JOBS, CrowdedError, UnansweredError
+from goe.launch.slurmclient import ARRAY_JOBS, CrowdedError, SlurmError, UnansweredError
 from goe.launch.slurmwatch import SETTLE_S, SlurmWatch
 
 ELSEWHERE = ProcessId(pid=1, start="1", boot="another", host="n1")
@@ -1268,3 +1268,19 @@ def test_a_process_for_each_gpu_or_as_many_as_are_asked_for_without(
     slot = slots.take(asked, [])
     assert slot is not None
     assert (slot.processes, slot.restarts) == (processes, 1)
+
+
+def test_a_job_that_is_over_when_it_is_cancelled_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def says(code: int) -> Callable[[Sequence[str]], str]:
+        def call(command: Sequence[str]) -> str:
+            raise slurmclient.refusal("scancel", "", code)
+
+        return call
+
+    for code in (225, 229):  # as `scancel --signal=TERM` says, without a word
+        monkeypatch.setattr(slurmclient, "_call", says(code))
+        slurmclient.cancel("1_0", "--batch", "--signal=TERM")
+    for code, kind in ((137, UnansweredError), (-9, UnansweredError), (1, SlurmError)):
+        monkeypatch.setattr(slurmclient, "_call", says(code))
+        with pytest.raises(kind):
+            slurmclient.cancel("1_0")
