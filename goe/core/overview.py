@@ -96,8 +96,7 @@ def _view(run: RunDir, config: RunConfig | None, now: float) -> RunView:
     if job is not None and _goes_on(job, attempt.number, launch, exit_):
         state = _awaited(job)
     held = run.held
-    turned = _turned_out(launch, job, held=held)
-    problem = _problem(state, alive, launch, exit_, status, turned) or no_beat or damage
+    problem = _problem(state, alive, launch, exit_, status, job, held=held) or no_beat or damage
     view = RunView(run, state, config, attempt.number, launch, status, exit_, problem, held, job=job)
     return _broken(view, unread)
 
@@ -156,7 +155,14 @@ _RESUMES = "resumes it while it has retries left, `goe retry` gives it new ones"
 
 
 def _problem(
-    state: RunState, alive: bool | None, launch: Launch, exit_: Exit | None, status: Status | None, turned: str
+    state: RunState,
+    alive: bool | None,
+    launch: Launch,
+    exit_: Exit | None,
+    status: Status | None,
+    job: SlurmJob | None,
+    *,
+    held: bool,
 ) -> str | None:
     if exit_ is not None and exit_.said and state in {RunState.FAILED, RunState.LOST}:
         return exit_.said
@@ -169,7 +175,7 @@ def _problem(
     if status and status.error:
         return status.error
     if exit_.cause == "preempted":
-        return turned
+        return _turned_out(launch, job, held=held)
     how = f"signal {exit_.signal}" if exit_.signal else f"exit code {exit_.code}"
     cause = f" ({exit_.cause})" if exit_.cause not in {"", "signal"} else ""
     return f"ended by {how}{cause}; the end of train.log says more"

@@ -882,11 +882,17 @@ def test_a_release_while_a_cancelled_job_settles_stands(run: RunDir, slurm: Fake
     assert (view.state, view.held) == (RunState.STOPPED, False)
 
 
-def test_a_run_between_two_turns_is_stopped(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+def between_turns(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> str:
+    """The job of a run whose first turn was cut off, while Slurm's last word is that it runs."""
     job = submitted(run)
     slurm.say(job, "RUNNING", nodes="n1")
     watch.ask(run)
     turned_back(run, job, 1, 3)
+    return job
+
+
+def test_a_run_between_two_turns_is_stopped(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
+    job = between_turns(run, slurm, watch)
     watch.ask(run)
     assert state(run) is RunState.STARTING  # Slurm hasn't put it back yet
     stop(run)
@@ -896,10 +902,7 @@ def test_a_run_between_two_turns_is_stopped(run: RunDir, slurm: FakeSlurm, watch
 
 
 def test_a_run_whose_queue_and_job_are_gone_is_stopped(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
-    job = submitted(run)
-    slurm.say(job, "RUNNING", nodes="n1")
-    watch.ask(run)
-    turned_back(run, job, 1, 3)
+    job = between_turns(run, slurm, watch)
     slurm.forget(job)
     assert cancel([run], 1.0, lambda *_: None)
     assert state(run) is RunState.STOPPED
@@ -952,10 +955,7 @@ def turned_back(run: RunDir, job: str, number: int, epoch: int) -> Attempt:
 
 
 def test_a_run_put_back_into_slurms_queue_is_pending_not_failed(run: RunDir, slurm: FakeSlurm, watch: Lookout) -> None:
-    job = submitted(run)
-    slurm.say(job, "RUNNING", nodes="n1")
-    watch.ask(run)
-    turned_back(run, job, 1, 3)
+    job = between_turns(run, slurm, watch)
     assert state(run) is RunState.STARTING  # until Slurm says what becomes of it
     slurm.say(job, "PENDING", "BeginTime")
     watch.ask(run)
