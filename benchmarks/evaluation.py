@@ -31,13 +31,13 @@ from goe.core.rundir import RunDir
 from goe.core.scorespecs import DETECTORS
 from goe.data.catalog import load_evaluation, load_id
 from goe.data.loader import eval_batches
-from goe.detectors import Material, fit_score
 from goe.evaluate import evaluate
 from goe.methods.baseline import Baseline
 from goe.models import build_model
 from goe.models.base import Net
 from goe.outputs import EVAL_BATCH, channels_last
 from goe.scores import Outputs
+from goe.scoring import Material, fit_score
 
 MODEL = "wrn-40-2"
 SCORES = ("msp", "max-logit", "energy", "entropy", "margin", "gen", "mahalanobis", "knn", "vim", "react", "ash", "dice")

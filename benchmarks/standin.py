@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -96,13 +96,15 @@ def sparse_npy(path: Path, count: int) -> None:
 
 
 @contextmanager
-def trainer(config: RunConfig, sets: TrainingSets, folder: Path) -> Iterator[Trainer]:
-    """Goe's training loop over `sets`, with a run's folder in `folder`."""
+def trainer(
+    config: RunConfig, sets: TrainingSets | None, folder: Path, kind: type[Trainer] = Trainer
+) -> Iterator[Trainer]:
+    """Goe's training loop over `sets`, or the configured ones for None, with a run's folder in `folder`."""
     run = RunDir.create(folder, config)
     attempt = run.claim(Launch(attempt=1, launcher="benchmark", supervisor=myself(), started=time.time()))
     assert attempt is not None, "the folder has such a run"
-    with (
-        mock.patch("goe.train.load_training", return_value=sets),
-        Journal(run, attempt, epochs=config.epochs) as journal,
-    ):
-        yield Trainer(run, journal, root=folder, should_stop=lambda: False, say=print)
+    with ExitStack() as stack:
+        if sets is not None:
+            stack.enter_context(mock.patch("goe.train.load_training", return_value=sets))
+        journal = stack.enter_context(Journal(run, attempt, epochs=config.epochs))
+        yield kind(run, journal, root=folder, should_stop=lambda: False, say=print)

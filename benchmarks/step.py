@@ -74,7 +74,8 @@ def ways(model: str, device: torch.device, compiled: bool) -> Iterator[Way]:
     if model.startswith("wrn") and device.type == "cpu":
         yield replace(bare, name="its dropout alone", own_dropout=True)
     yield replace(bare, name="fused SGD alone", fused=True)
-    yield replace(everything, name="all in float32", precision="float32")
+    if found != "float32":
+        yield replace(everything, name="all in float32", precision="float32")
     yield everything
     if compiled:
         yield replace(everything, name="all, compiled", compiled=True)

@@ -44,6 +44,7 @@ class Run:
 USUAL = (
     Run("data", "data"),
     Run("step", "step"),
+    Run("accuracy", "accuracy"),
     Run("epoch", "epoch"),
     Run("sharing", "sharing"),
     Run("ddp", "ddp"),
@@ -63,6 +64,7 @@ OTHERS = (
 GPU = (
     Run("data", "data", ("--rounds=2", "--images=12800")),
     Run("step", "step", ("--device=cuda", "--rounds=3", "--compile", "wrn-40-2")),
+    Run("accuracy", "accuracy", ("--methods=goe",)),
     Run("epoch", "epoch", ("--device=cuda",)),
     Run("sharing", "sharing", ("--device=cuda", "--rounds=3")),
     Run("ddp", "ddp", ("--device=cuda", "--rounds=3")),

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from goe.core.cells import signed
 from goe.core.errors import ConfigError, did_you_mean
@@ -86,6 +85,8 @@ def _p_value(differences: NDArray[np.float64]) -> float | None:
         return None
     if (differences == differences[0]).all():
         return 0.0
+    from scipy import stats  # takes a second, which a table without a comparison is spared
+
     return float(stats.ttest_1samp(differences, 0.0).pvalue)
 
 

@@ -8,12 +8,9 @@ multi-layer Mahalanobis), and Monte Carlo dropout, as only WRNs have dropout.
 Computed on the CPU, where the outputs are; odin alone runs the network again.
 """
 
-import copy
-import importlib.metadata
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 
 import torch
 from pytorch_ood.api import Detector, FeatureMapsDetector, FeaturesDetector, LogitsDetector
@@ -44,38 +41,15 @@ from torch import Tensor, nn
 
 from goe.core.errors import ScoreError
 from goe.core.scorespecs import DETECTORS
-from goe.models.base import Net
-from goe.scores import SCORES, Outputs, Score
+from goe.scores import Outputs, Score
+from goe.scoring import Material
 
-_BREAK = "\n"
 CHUNK = 1024
 """Images scored at a time: DICE makes a (chunk, K, D) tensor."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Material:
-    """What detectors are made of."""
-
-    net: Net
-    """In evaluation mode, on its device."""
-    training: Callable[[], tuple[Outputs, Tensor]]
-    """Outputs of the un-augmented ID training images and their labels (N,); asked for only if something is fitted."""
-    std: tuple[float, ...] | None
-    """Per channel, that images are normalised by; None for points."""
-
-    @property
-    def head(self) -> nn.Linear:
-        """A copy of the last layer on the CPU, which detectors may keep."""
-        return copy.deepcopy(self.net.head).cpu().float().requires_grad_(requires_grad=False)
-
-
-def fit_score(name: str, material: Material) -> Score:
-    """The score called `name`, fitted if it must be.
-
-    Raises ScoreError where it can't be fitted, and for scores that come out as NaN or infinite.
-    """
-    if name in SCORES:
-        return _finite(name, SCORES[name])
+def fit_detector(name: str, material: Material) -> Score:
+    """The detector called `name`, fitted if it must be. Raises ScoreError where it can't be fitted."""
     with _quiet():
         detector = _build(name, material)
         if detector.requires_fit:
@@ -89,19 +63,7 @@ def fit_score(name: str, material: Material) -> Score:
                 raise ScoreError(
                     f"{name}: can't be fitted on the training images: {found}; use another score"
                 ) from error
-    return _finite(name, lambda outputs: _score(detector, outputs))
-
-
-def description(name: str) -> str:
-    """Which code computes a score."""
-    if name in SCORES:
-        return f"goe.scores.{SCORES[name].__name__}"
-    return f"pytorch-ood {importlib.metadata.version('pytorch-ood')}"
-
-
-def needs_gradients(name: str) -> bool:
-    """Whether a score runs the network again on each image."""
-    return name == "odin"
+    return lambda outputs: _score(detector, outputs)
 
 
 def _build(name: str, material: Material) -> Detector:
@@ -202,21 +164,6 @@ def _features(outputs: Outputs) -> Tensor:
 def _maps(features: Tensor) -> Tensor:
     """Pooled features (N, D) as feature maps of one pixel, (N, D, 1, 1)."""
     return features[:, :, None, None]
-
-
-def _finite(name: str, score: Score) -> Score:
-    def checked(outputs: Outputs) -> Tensor:
-        try:
-            scores = score(outputs)
-        except ValueError as error:  # scikit-learn refuses NaN itself
-            raise ScoreError(f"{name}: can't be computed: {str(error).partition(_BREAK)[0]}") from error
-        bad = int((~scores.isfinite()).sum())
-        if bad:
-            remedy = "did training diverge? else use another score"
-            raise ScoreError(f"{name}: {bad} of {len(scores)} scores are NaN or infinite; {remedy}")
-        return scores
-
-    return checked
 
 
 def _quiet() -> AbstractContextManager[object]:

@@ -22,10 +22,10 @@ from goe.core.scorespecs import PROBABILITIES
 from goe.core.specs import Baseline
 from goe.data.catalog import EvaluationSets, load_evaluation
 from goe.data.spiral import SCALE
-from goe.detectors import description, needs_gradients
 from goe.metrics import DetectionMetrics, as_values, classification_metrics, detection_metrics
 from goe.outputs import SetOutputs
 from goe.scores import Outputs, Score, msp
+from goe.scoring import description, needs_gradients
 from goe.surface import grid, write_surface
 from goe.trained import Progress, Trained
 

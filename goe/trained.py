@@ -13,12 +13,12 @@ from goe.core.rundir import RunDir
 from goe.core.thresholds import SHARE, Threshold, read_thresholds, write_threshold
 from goe.data.catalog import load_id
 from goe.data.source import ImageSet, TensorSet
-from goe.detectors import Material, fit_score
 from goe.device import Compute, pick_device
 from goe.metrics import threshold_at
 from goe.models import build_model
 from goe.outputs import OutputStore, SetOutputs, digest, sweep
 from goe.scores import Outputs, Score
+from goe.scoring import Material, fit_score
 
 Progress = Callable[[EvalProgress], None]
 

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from goe.data.source import TensorSet
 
@@ -84,6 +83,8 @@ def arm(angle: NDArray[np.float64]) -> Points:
 
 def distance_to_arms(points: Points) -> NDArray[np.float64]:
     """(n,) distance of each point from the nearer arm's centre line, to about 0.01."""
+    from scipy.spatial import cKDTree  # takes half a second, which other data sets are spared
+
     line = arm(np.linspace(0, TURN, 4096))
     return np.asarray(cKDTree(np.concatenate([line, -line])).query(points)[0])
 

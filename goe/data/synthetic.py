@@ -8,7 +8,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
 from goe.data.source import TensorSet
 
@@ -58,6 +57,8 @@ def blobs(count: int) -> TensorSet:
 
 def _blobs(count: int, rng: np.random.Generator) -> NDArray[np.float64]:
     """(count, 32, 32, 3) in [-1, 1]."""
+    from scipy.ndimage import gaussian_filter  # takes half a second, which a run's start is spared
+
     ink = (rng.random((count, SIDE, SIDE, 3)) < _INK).astype(np.float64)
     # The blur runs across the channels too: the original's skimage call left `multichannel` off, and results follow it.
     soft = gaussian_filter(ink, (0, _BLUR, _BLUR, _BLUR), mode="nearest", truncate=4.0)

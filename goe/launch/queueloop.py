@@ -5,10 +5,8 @@ replaced by starting another: live runs are found there and count as running, wh
 is decided in goe/launch/plan.py; the queue file is read again whenever it was saved.
 """
 
-import contextlib
 import functools
 import math
-import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from pathlib import Path
 from goe.core.code import CodeIdentity, identify_code
 from goe.core.errors import GoeError
 from goe.core.jobs import Job
-from goe.core.overview import RunView, view_run
+from goe.core.overview import RunView
 from goe.core.process import ProcessId
 from goe.core.queuefile import Queue, QueueOptions
 from goe.core.report import job_text
@@ -30,6 +28,7 @@ from goe.launch.launchers import launcher_for, places_for, site_for
 from goe.launch.livefile import LiveFile
 from goe.launch.local import reap
 from goe.launch.look import Look, Seen
+from goe.launch.neighbours import Neighbours
 from goe.launch.notify import Notifier
 from goe.launch.plan import Plan, Stand, Standing, retry_text
 from goe.launch.space import SpaceGuard, free_gib
@@ -79,8 +78,7 @@ class Runner:
         self._refused: dict[str, str] = {}
         self._said: set[tuple[str, int, Stand]] = set()
         self._look = Look()
-        self._beside: dict[str, RunDir] = {}  # what else is in the folder
-        self._others: dict[str, RunView] = {}  # live runs of other queues and of `goe train`
+        self._neighbours = Neighbours(self.runs, self._look)
         self._next_look = 0.0
         self._next_due = 0.0
         self._planned = 0.0
@@ -310,7 +308,7 @@ class Runner:
         self._waits_for_slot = None
         if not self._ready or not self._has_room():
             return
-        self._others = {run_id: view_run(view.run) for run_id, view in self._others.items()}
+        self._neighbours.refresh()
         first, job = next(iter(self._ready.items()))
         away = self._unanswered or self._site.full
         if away:
@@ -367,17 +365,12 @@ class Runner:
         return not self._space.short
 
     def _live(self) -> list[RunView]:
-        views = [*(self.seen[run_id].view for run_id in self._alive), *self._others.values()]
-        return [view for view in views if view.is_live]
+        return [*(self.seen[run_id].view for run_id in self._alive), *self._neighbours.live]
 
     def _look_around(self) -> None:
         """See what others started since the last look, in this queue's runs and beside them."""
         self._look_at(list(self.seen))
-        with contextlib.suppress(OSError), os.scandir(self.runs) as entries:  # a bad folder is said of each run
-            names = {entry.name for entry in entries if not entry.name.startswith(".")} - self.seen.keys()
-            self._beside = {name: self._beside.get(name) or RunDir(self.runs / name) for name in names}
-        views = [self._look.at(run).view for run in self._beside.values()]
-        self._others = {view.run_id: view for view in views if view.is_live}
+        self._neighbours.search(self.seen.keys())
 
     def _start(self, group: Mapping[str, Slot]) -> bool:
         """Start runs together; whether all are live now."""

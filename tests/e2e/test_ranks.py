@@ -128,7 +128,7 @@ def test_no_death_leaves_ranks_behind(lab: Lab) -> None:
     os.kill(view.launch.worker.pid, signal.SIGKILL)
     wait_until(lambda: not ranks_of(view.run), timeout=10)
     assert len(ranks) == 2
-    assert lab.view().state is RunState.LOST
+    wait_until(lambda: lab.view().state is RunState.LOST)  # a killed process may be a moment in dying
 
 
 def test_a_failure_ends_the_run_as_it_ends_one_process(lab: Lab) -> None:

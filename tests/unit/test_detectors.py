@@ -1,5 +1,7 @@
 """pytorch-ood's detectors under goe's names: every one is there, fitted, the right way round, and says what fails."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -9,9 +11,10 @@ from torch.nn import functional as F
 
 from goe.core.errors import ScoreError
 from goe.core.scorespecs import DETECTORS, SCORE_NAMES
-from goe.detectors import CHUNK, Material, description, fit_score
+from goe.detectors import CHUNK
 from goe.models.mlp import MLP
 from goe.scores import Outputs, energy
+from goe.scoring import Material, description, fit_score
 
 CENTRES = torch.tensor([[4.0, 0.0], [-4.0, 0.0], [0.0, 4.0], [0.0, -4.0]])
 """Of four classes in the plane."""
@@ -161,3 +164,10 @@ def test_no_images_no_scores(net: MLP) -> None:
 def test_descriptions_name_the_code() -> None:
     assert description("max-logit") == "goe.scores.max_logit"
     assert description("knn").startswith("pytorch-ood 0.")
+
+
+def test_a_run_under_its_own_score_is_spared_what_takes_long_to_load() -> None:
+    loaded = "import sys, goe.train, goe.evaluate; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True)
+    assert {"goe", "torch"} <= set(done.stdout.split())
+    assert {"pytorch_ood", "scipy", "sklearn", "sympy", "torchvision"}.isdisjoint(done.stdout.split())

@@ -16,8 +16,9 @@ def bench(
         list[str] | None,
         typer.Argument(
             metavar="PART…",
-            help="data, step, epoch, sharing, ddp, whole-run, memory, metrics, queue, dashboard: all of these if none "
-            "is named; also evaluation, tinyimages, curves, log, slurm; gpu: what matters on a GPU, in 10 minutes.",
+            help="data, step, accuracy, epoch, sharing, ddp, whole-run, memory, metrics, queue, dashboard: all of "
+            "these if none is named; also evaluation, tinyimages, curves, log, slurm; gpu: what matters on a GPU, in "
+            "10 minutes.",
         ),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Small and few, to see that all works; not kept.")] = False,
