@@ -12,7 +12,7 @@ help:
 	  'make demo   train, watch, evaluate and tabulate 9 small runs (no download, no GPU)' \
 	  'make test   run the tests' \
 	  'make check  format check, lint, strict types, import contracts, tests' \
-	  'make bench  measure, into benchmarks/results/ and docs/performance.md (an hour, on a quiet machine)' \
+	  'make bench  measure, into benchmarks/results/ and docs/performance.md (an hour or two, on a quiet machine)' \
 	  'make fix    format and apply safe lint fixes' \
 	  'make venv   only set up $(VENV)' \
 	  'make clean  remove $(VENV) and caches; runs/ stays'

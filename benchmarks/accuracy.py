@@ -62,9 +62,9 @@ def ways(method: str, device: str, compiled: bool) -> Iterator[tuple[str, dict[s
     yield REFERENCE, {"precision": "float32"}
     if method == "goe":
         yield PLAIN, {"precision": "float32"}
-    if device == "cuda":
-        yield "TF32", {"precision": "tf32"}
-    yield "bfloat16", {"precision": "bfloat16"}
+    for precision in ("tf32", "bfloat16") if device == "cuda" else ("bfloat16",):
+        if device == "cpu" or not pick_compute(config_of(device=device, precision=precision)).notes:
+            yield precision, {"precision": precision}
     if compiled:
         best = pick_compute(config_of(device=device)).precision
         yield f"{best}, compiled", {"precision": best, "compile": "on"}

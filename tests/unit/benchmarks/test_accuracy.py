@@ -2,13 +2,17 @@
 
 from pathlib import Path
 
+import accuracy
 import pytest
 import torch
 from accuracy import Plainly, spread, verdict, ways
 from standin import config_of, trainer, training_sets
 
 from goe.comparison import paired
+from goe.device import Compute, pick_compute
 from goe.train import Trainer
+
+CUDA = torch.device("cuda")
 
 
 @pytest.mark.parametrize(
@@ -29,10 +33,16 @@ def test_values_are_said_in_percent() -> None:
     assert spread([0.5]) == "50.00"
 
 
-def test_every_precision_is_compared_where_it_is() -> None:
+def test_every_precision_is_compared_where_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [name for name, _ in ways("oe", "cpu", False)] == ["float32", "bfloat16"]
-    assert [name for name, _ in ways("goe", "cuda", False)] == ["float32", "plain step", "TF32", "bfloat16"]
-    assert dict(ways("oe", "cpu", True))["float32, compiled"] == {"precision": "float32", "compile": "on"}
+    assert dict(ways("oe", "cpu", True)).keys() == {
+        "float32",
+        "bfloat16",
+        f"{pick_compute(config_of()).precision}, compiled",
+    }
+    for notes, lower in (((), ["tf32", "bfloat16"]), (("an old chip",), [])):
+        monkeypatch.setattr(accuracy, "pick_compute", lambda _, notes=notes: Compute(CUDA, "float32", notes))
+        assert [name for name, _ in ways("goe", "cuda", False)] == ["float32", "plain step", *lower]
 
 
 def test_the_plain_way_trains_as_goe_does(tmp_path: Path) -> None:
