@@ -70,11 +70,18 @@ def ways(method: str, device: str, compiled: bool) -> Iterator[tuple[str, dict[s
         yield f"{best}, compiled", {"precision": best, "compile": "on"}
 
 
+def emulated(precision: str, device: str) -> bool:
+    """Whether this precision is not the chip's own."""
+    return precision == "bfloat16" and device == "cpu" and not cpu_has_bfloat16()
+
+
 def final(config: RunConfig, folder: Path, kind: type[Trainer]) -> dict[str, float]:
     """Accuracy and mean AUROC of a run, in [0, 1], from its last epoch."""
-    emulated = config.precision == "bfloat16" and config.device == "cpu"
-    switch = mock.patch("goe.device.cpu_has_bfloat16", return_value=True) if emulated else nullcontext()
-    with switch, trainer(config, None, folder, kind) as loop:
+    switch = mock.patch("goe.device.cpu_has_bfloat16", return_value=True)
+    with (
+        switch if emulated(config.precision, config.device) else nullcontext(),
+        trainer(config, None, folder, kind) as loop,
+    ):
         loop.run()
     done = evaluate(loop.directory, checkpoint_name="last", scores=("msp",), root=folder)
     result = read_json(done.paths[0], EvalResult)
@@ -88,7 +95,7 @@ def final(config: RunConfig, folder: Path, kind: type[Trainer]) -> dict[str, flo
 
 def compare(report: Report, method: str, device: str, seeds: int, compiled: bool) -> None:
     """One method's ways."""
-    found: dict[str, dict[str, dict[int, float]]] = {}
+    reference: dict[str, dict[int, float]] = {}
     epochs = 1 if report.quick else EPOCHS
     report.title(f"{method} on digits with WRN-10-1 on the {device.upper()}, epochs: {epochs}, seeds: {seeds}, in %")
     for name, special in ways(method, device, compiled):
@@ -107,12 +114,12 @@ def compare(report: Report, method: str, device: str, seeds: int, compiled: bool
             with tempfile.TemporaryDirectory() as folder:
                 for metric, value in final(config, Path(folder), Plainly if name == PLAIN else Trainer).items():
                     values[metric][seed] = value
-        found[name] = values
-        note = ", emulated" if name == "bfloat16" and device == "cpu" and not cpu_has_bfloat16() else ""
+        reference = reference or values  # it comes first
+        note = ", emulated" if emulated(name, device) else ""
         for metric, by_seed in values.items():
             said = spread(list(by_seed.values()))
             if name != REFERENCE:
-                said += f"; {verdict(paired(by_seed, found[REFERENCE][metric]))}"
+                said += f"; {verdict(paired(by_seed, reference[metric]))}"
             report.say(f"{metric}, {name}{note}", said)
 
 

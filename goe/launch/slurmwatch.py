@@ -241,9 +241,8 @@ class SlurmWatch:
         idle = state == "COMPLETED" and attempt is None and _unwanted(run, job)
         words = _last_words(run, job) if attempt is None else ""
         cause = None if idle else job_cause(state, started=attempt is not None, words=words)
-        said = _epitaph(run, job, one, words, started=attempt is not None)
-        if idle:
-            said = f"job {job.job} had nothing to do"
+        told = _epitaph(run, job, one, words, started=attempt is not None)
+        said = f"job {job.job} had nothing to do" if idle else told
         ended = Exit(
             code=EXIT_STOPPED if cause is None else None,
             signal=None,
